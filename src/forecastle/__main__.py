@@ -1,0 +1,5 @@
+"""`python -m forecastle`: the command line."""
+
+from forecastle.cli import main
+
+main()

@@ -1,0 +1,44 @@
+"""Values that several rooms share."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, TypeAlias, TypeVar
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+JsonObject: TypeAlias = "dict[str, Json]"
+
+#: Reports progress of long work: share done in [0, 1] and what is being done.
+Progress: TypeAlias = Callable[[float, str], None]
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """One page of a listing; `next` is the cursor of the page after it, None at the end."""
+
+    items: tuple[Item, ...]
+    next: str | None = None
+
+
+_CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+
+
+def new_id(now: datetime) -> str:
+    """A 26-character identifier: 48 bits of milliseconds, 80 random bits, Crockford base 32.
+
+    Identifiers sort by the time of their creation, so they make good primary keys. Layout: the ULID specification.
+    """
+    number = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10))
+    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+
+
+def is_storable(text: str) -> bool:
+    """Whether every database can hold it: no NUL, and no half of a surrogate pair, which JSON lets through."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def no_progress(share: float, message: str) -> None:
+    """A `Progress` that tells nobody."""
