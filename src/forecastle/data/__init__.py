@@ -1,0 +1,1 @@
+"""Datasets: reading and validating tables, the catalogue, storage."""

@@ -1,0 +1,198 @@
+"""How a delimited file is written: delimiter, header, names; found from its first lines."""
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import polars as pl
+
+from forecastle.data.dates import is_clock, is_date
+from forecastle.data.errors import BadTable
+from forecastle.data.options import MISSING_MARKERS, ImportOptions
+from forecastle.data.text import TextFile
+
+#: In the order of trust: a comma may be a decimal sign or part of a text, a tab hardly ever.
+DELIMITERS = ("\t", ";", "|", ",")
+SAMPLE_RECORDS = 200
+
+Record = tuple[int, list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What is needed to read the rows."""
+
+    delimiter: str
+    names: tuple[str, ...]
+    """Raw names, unique; a column whose header cell is empty is called `column_N`."""
+    unnamed: frozenset[str]
+    """Those whose header cell is empty."""
+    has_header: bool
+    head_bytes: int
+    """UTF-8 bytes before the first row: the header, or none."""
+    padded: bool
+    """Whether quotes may follow spaces after a delimiter."""
+
+
+def find_dialect(file: TextFile, options: ImportOptions) -> Dialect:
+    """Decide from the first lines and what the options say.
+
+    Raises:
+        BadTable: no rows, or names that do not fit them.
+    """
+    sample = file.sample()
+    delimiter = options.delimiter or _find_delimiter(sample)
+    records = _first_records(sample, delimiter, file.label)
+    if not records:
+        raise BadTable(file.label, expected="a table", found="blank lines only")
+    (header_line, header), rows = records[0], records[1:]
+    has_header = options.header if options.header is not None else looks_like_header(header, [row for _, row in rows])
+    if has_header and not rows:
+        raise BadTable(file.label, line=header_line, expected="rows after the header", found="header only")
+    first = rows[0] if has_header else records[0]
+    names = (
+        _given_names(file, options, first)
+        if options.columns
+        else _own_names(file, header, first, has_header=has_header)
+    )
+    return Dialect(
+        delimiter=delimiter,
+        names=tuple(name or f"column_{i}" for i, name in enumerate(names, 1)),
+        unnamed=frozenset(f"column_{i}" for i, name in enumerate(names, 1) if not name and has_header),
+        has_header=has_header,
+        head_bytes=_head_bytes(sample, delimiter) if has_header else 0,
+        padded=re.search(rf'(^|{re.escape(delimiter)}) +"', sample, re.MULTILINE) is not None,
+    )
+
+
+def read_records(lines: Iterable[str], delimiter: str, label: str, *, strict: bool = False) -> Iterator[Record]:
+    """The records of lines with the line each begins on; blank lines are no records.
+
+    Raises:
+        BadTable: a field is too long, which an unclosed quote makes; when `strict` also any misplaced quote.
+    """
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=strict)
+    line = 1
+    try:
+        for record in reader:
+            if record:
+                yield line, record
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _bad_quote(label, line, str(error)) from error
+
+
+def _bad_quote(label: str, line: int, reason: str) -> BadTable:
+    if "expected after" in reason:
+        return BadTable(label, line=line, expected="a delimiter after the closing quote", found="more text")
+    if "unexpected end" in reason:
+        return BadTable(label, line=line, expected="a closing quote", found="none up to the end of the file")
+    found = "a longer one; perhaps a quote is never closed"
+    return BadTable(label, line=line, expected=f"fields of at most {csv.field_size_limit():,} characters", found=found)
+
+
+def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
+    """Whether the first record names the columns rather than being a row."""
+    cells = [cell.strip() for cell in first]
+    if not any(cells) or any(cell and _is_value(cell) for cell in cells):
+        return False
+    columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(len(cells))]
+    if any(cell and _is_value(cell) for column in columns for cell in column[:20]):
+        return True
+    return not any(cell and cell in column for cell, column in zip(cells, columns, strict=True))
+
+
+def _is_value(cell: str) -> bool:
+    number = pl.Series([cell]).cast(pl.Float64, strict=False)
+    return (
+        number[0] is not None or cell.lower() in MISSING_MARKERS | {"true", "false"} or is_date(cell) or is_clock(cell)
+    )
+
+
+def _first_records(sample: str, delimiter: str, label: str, *, strict: bool = False) -> list[Record]:
+    return list(islice(read_records(_lines(sample), delimiter, label, strict=strict), SAMPLE_RECORDS))
+
+
+def _lines(text: str) -> Iterable[str]:
+    return io.StringIO(text, newline="")
+
+
+def _find_delimiter(sample: str) -> str:
+    scores = {delimiter: _consistency(sample, delimiter) for delimiter in DELIMITERS}
+    best = max(DELIMITERS, key=lambda delimiter: scores[delimiter])  # the first of equals
+    return best if scores[best] > 0 else ","
+
+
+def _consistency(sample: str, delimiter: str) -> float:
+    """Share of the records that have the commonest number of fields, 0 when that is one."""
+    try:
+        widths = Counter(len(record) for _, record in _first_records(sample, delimiter, label="", strict=True))
+    except BadTable:
+        return 0.0
+    width, count = widths.most_common(1)[0] if widths else (0, 0)
+    return count / widths.total() if width > 1 else 0.0
+
+
+def _given_names(file: TextFile, options: ImportOptions, first: Record) -> list[str]:
+    names = [name.strip() for name in options.columns]
+    line, row = first
+    if len(names) != len(row):
+        raise BadTable(
+            file.label,
+            line=line,
+            expected=f"{len(names)} fields, one for each name given",
+            found=f"{len(row)}",
+            hint=f"the line is: {'|'.join(row)[:80]}",
+        )
+    _check_unique(file, names, line=None)
+    if not all(names):
+        raise BadTable(file.label, expected="a name for every column", found=",".join(names))
+    return names
+
+
+def _own_names(file: TextFile, header: list[str], first: Record, *, has_header: bool) -> list[str]:
+    if not has_header:
+        return [""] * len(header)
+    line, row = first
+    if len(row) != len(header):
+        raise wrong_width(file.label, line, len(header), len(row))
+    names = [" ".join(name.split()) for name in header]
+    _check_unique(file, names, line=1)
+    return names
+
+
+def wrong_width(label: str, line: int, expected: int, found: int) -> BadTable:
+    """The error for a row that is wider or narrower than the header."""
+    hint = "name the columns with --columns a,b,c; the names replace the header line" if line <= 2 else ""
+    return BadTable(label, line=line, expected=f"{expected} fields", found=str(found), hint=hint)
+
+
+def _check_unique(file: TextFile, names: Sequence[str], *, line: int | None) -> None:
+    written = [name or f"column_{i}" for i, name in enumerate(names, 1)]
+    twice = [name for name, count in Counter(written).items() if count > 1]
+    if twice:
+        raise BadTable(
+            file.label,
+            line=line,
+            column=twice[0],
+            expected="different column names",
+            found=f"{twice[0]!r} {written.count(twice[0])} times",
+            hint="name the columns with --columns a,b,c",
+        )
+
+
+def _head_bytes(sample: str, delimiter: str) -> int:
+    consumed = 0
+
+    def lines() -> Iterator[str]:
+        nonlocal consumed
+        for line in _lines(sample):
+            consumed += len(line.encode())
+            yield line
+
+    next(read_records(lines(), delimiter, label=""))
+    return consumed

@@ -1,0 +1,98 @@
+"""Errors of the data room.
+
+A message reads `FILE: line N, column C: expected …, found …; what to do`.
+
+    BadInput
+    ├── BadTable                   a file cannot be read as a table: file, line, column, expected, found
+    └── BadDatasetName             a name that cannot be used
+    NotFound
+    └── DatasetNotFound            no dataset of that name
+    Conflict
+    └── DatasetExists              the name is taken by other content
+    Unavailable
+    ├── DatasetVanished            its content was removed while it was being catalogued
+    ├── TableMissing               the catalogue has it, the store does not
+    └── StoreFull                  no space left where tables are kept
+    ForecastleError
+    └── ImportAbandoned            whoever wanted the table went away
+"""
+
+from forecastle.errors import BadInput, Conflict, FieldProblem, ForecastleError, NotFound, Unavailable, clip
+
+
+class BadTable(BadInput):
+    """The file cannot be read as a table."""
+
+    code = "BAD_TABLE"
+
+    def __init__(
+        self,
+        file: str,
+        *,
+        expected: str,
+        found: object = "",
+        line: int | None = None,
+        column: str | None = None,
+        hint: str = "",
+        unit: str = "line",
+    ) -> None:
+        self.file, self.line, self.column, self.hint = file, line, column, hint
+        place = [f"{unit} {line}"] if line is not None else []
+        place += [f"column {column!r}"] if column is not None else []
+        field = f"{file}: {', '.join(place)}" if place else file
+        problem = FieldProblem(field, expected, clip(found))
+        super().__init__(f"{problem}; {hint}" if hint else str(problem), problems=[problem])
+
+
+class BadDatasetName(BadInput):
+    """The name cannot be a dataset's."""
+
+    code = "BAD_DATASET_NAME"
+
+
+class DatasetNotFound(NotFound):
+    """No dataset has this name."""
+
+    code = "DATASET_NOT_FOUND"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"no dataset is named {clip(name)!r}")
+
+
+class DatasetExists(Conflict):
+    """The name belongs to a dataset with other content."""
+
+    code = "DATASET_EXISTS"
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        super().__init__(f"dataset {name!r} exists with other content; choose another name or remove it first")
+
+
+class DatasetVanished(Unavailable):
+    """The content was removed while it was being catalogued; import it again."""
+
+    code = "DATASET_VANISHED"
+
+
+class TableMissing(Unavailable):
+    """The file of this dataset is missing from the store."""
+
+    code = "TABLE_MISSING"
+
+    def __init__(self, sha256: str) -> None:
+        self.sha256 = sha256
+        super().__init__(f"the file of table {sha256[:12]}… is missing from the store; import it again")
+
+
+class StoreFull(Unavailable):
+    """No space is left where tables are kept."""
+
+    code = "STORE_FULL"
+
+
+class ImportAbandoned(ForecastleError):
+    """The import was given up before its end; nothing of it is left."""
+
+    code = "IMPORT_ABANDONED"

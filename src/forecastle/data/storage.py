@@ -1,0 +1,104 @@
+"""Where tables live: Parquet files named by the hash of their content."""
+
+import errno
+import fcntl
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from forecastle.data.errors import StoreFull, TableMissing
+
+_FULL = {errno.ENOSPC, errno.EDQUOT}
+
+
+class TableStore:
+    """A folder of immutable tables. A table is there whole or not at all."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._incoming = root / "incoming"
+
+    def path(self, sha256: str) -> Path:
+        """Where the table with this content is, or would be."""
+        return self.root / f"{sha256}.parquet"
+
+    def scan(self, sha256: str) -> pl.LazyFrame:
+        """The table, read when it is collected.
+
+        Raises:
+            TableMissing: it is not there.
+        """
+        path = self.path(sha256)
+        if not path.is_file():
+            raise TableMissing(sha256)
+        return pl.scan_parquet(path, glob=False)
+
+    @contextmanager
+    def workspace(self) -> Iterator[Path]:
+        """A folder for files in the making; it goes away at the end, or, if this process is killed, by `sweep`.
+
+        The folder is locked while its owner lives; the system takes the lock from the dead.
+
+        Raises:
+            StoreFull: the disk has no space left.
+        """
+        folder = self._incoming / uuid.uuid4().hex
+        with ExitStack() as stack:
+            with self._turn():
+                folder.mkdir()
+                stack.enter_context(_lock(folder))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            try:
+                yield folder
+            except OSError as error:
+                if error.errno in _FULL:
+                    raise StoreFull(f"no space left in {self.root}") from error
+                raise
+
+    def sweep(self) -> None:
+        """Delete the workspaces whose owners are dead."""
+        with self._turn():
+            for folder in self._incoming.iterdir():
+                try:
+                    with _lock(folder, wait=False):
+                        shutil.rmtree(folder, ignore_errors=True)
+                except (BlockingIOError, FileNotFoundError):
+                    continue  # its owner lives, or has just removed it
+
+    def adopt(self, temporary: Path, sha256: str) -> None:
+        """Make a finished file the table of that hash, durably and at once."""
+        _sync(temporary)
+        temporary.replace(self.path(sha256))
+        _sync(self.root)
+
+    def remove(self, sha256: str) -> None:
+        """Delete the table; nothing happens when it is not there."""
+        self.path(sha256).unlink(missing_ok=True)
+
+    def _turn(self) -> AbstractContextManager[None]:
+        """One process at a time, so that no workspace is swept before it is locked."""
+        self._incoming.mkdir(parents=True, exist_ok=True)
+        return _lock(self._incoming)
+
+
+@contextmanager
+def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
