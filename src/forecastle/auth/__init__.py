@@ -1,0 +1,1 @@
+"""Accounts: who may sign in, with which password, and the tokens that prove it afterwards."""
