@@ -1,0 +1,24 @@
+"""What the runner must know of a kind of job."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from forecastle.jobs.job import Job
+from forecastle.types import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class JobKind:
+    """How jobs of a kind are run and finished."""
+
+    run: str
+    """Import path `package.module:name` of the function that a worker calls with the payload and a `JobContext`."""
+    finish: Callable[[AsyncSession, Job, JsonObject], Awaitable[JsonObject]]
+    """Turns the worker's result into the job's, in the transaction that completes the job."""
+
+    @property
+    def module(self) -> str:
+        """The module that a worker loads."""
+        return self.run.partition(":")[0]

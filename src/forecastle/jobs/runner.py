@@ -1,0 +1,315 @@
+"""The runner: takes jobs from the queue, runs them in an executor, and writes down what becomes of them."""
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from forecastle.clock import Clock
+from forecastle.db import Database
+from forecastle.db.errors import DatabaseUnavailable, StatementTimeout
+from forecastle.errors import ForecastleError
+from forecastle.jobs import leases, lifeline
+from forecastle.jobs.executor import Executor, Task
+from forecastle.jobs.job import Job
+from forecastle.jobs.journal import Failed, Line, News, Outcome, Report, storable
+from forecastle.jobs.kinds import JobKind
+from forecastle.jobs.lifeline import Lifeline
+from forecastle.jobs.pool import LocalPool, allowed_workers
+from forecastle.settings import JobSettings
+from forecastle.types import JsonObject, new_id
+
+POLL_S = 0.1
+RETRY_S = 0.5
+BEATS_PER_LEASE = 3
+OUTAGES = (DatabaseUnavailable, StatementTimeout)
+
+log = structlog.get_logger("forecastle.jobs")
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """A job that this runner works on, and its news that are not stored yet."""
+
+    job: Job
+    report: Report | None = None
+    lines: list[Line] = field(default_factory=list)
+    task: asyncio.Task[None] | None = None
+    ending: bool = False
+    """Its outcome is being stored, or it is being killed."""
+
+    def follow(self, news: News) -> None:
+        if isinstance(news, Report):
+            self.report = news
+        else:
+            self.lines.append(news)
+
+    def kill(self) -> None:
+        """Once only: the second time would disturb the first."""
+        if self.task is not None and not self.ending:
+            self.ending = True
+            self.task.cancel()
+
+    def forget(self, report: Report | None, lines: int) -> None:
+        """Drop news that are stored; newer ones stay."""
+        self.lines = self.lines[lines:]
+        if self.report is report:
+            self.report = None
+
+
+class Runner:
+    """Works the queue off, together with any other runner of the same database.
+
+    It holds a lease on the jobs it runs. When it dies, another runner takes them over: at once if it shares the home
+    folder, else when the lease has run out. While the database is away, it waits.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        kinds: Mapping[str, JobKind],
+        settings: JobSettings,
+        home: Path,
+        clock: Clock,
+        artifacts_url: str,
+        executor: Executor | None = None,
+    ) -> None:
+        self.id = new_id(clock.now())
+        self._database = database
+        self._kinds = kinds
+        self._settings = settings
+        self._home = home
+        self._folder = home / "jobs"
+        self._clock = clock
+        self._artifacts_url = artifacts_url
+        self._executor = executor or self._local_pool()
+        self._running: dict[str, _Running] = {}
+        self._awake = asyncio.Event()
+        self._storing_news = asyncio.Lock()
+        self._next_beat_s = clock.monotonic_s()
+        self._cut_off = False
+
+    def _local_pool(self) -> LocalPool:
+        return LocalPool(
+            workers=allowed_workers(self._settings.workers),
+            recycle_after=self._settings.recycle_after,
+            folder=self._folder,
+            modules=tuple({kind.module for kind in self._kinds.values()}),
+        )
+
+    async def __aenter__(self) -> Self:
+        """Get ready; the lease is taken out with the first look at the queue."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._lifeline = Lifeline(self._folder, self.id)
+        await self._executor.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Kill the workers and put their jobs back in the queue."""
+        tasks = [running.task for running in self._running.values() if running.task]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._executor.__aexit__(kind, error, trace)
+        try:
+            async with self._database.write() as session:
+                await leases.give_back(session, self.id)
+        except OUTAGES:
+            log.warning("the database is away; the next runner puts the jobs back into the queue", runner=self.id)
+        else:
+            lifeline.clear(self._folder, self.id)
+        finally:
+            self._lifeline.cut()
+
+    def wake(self) -> None:
+        """Look at the queue now instead of within a tenth of a second."""
+        self._awake.set()
+
+    async def run_forever(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set."""
+        waker = asyncio.create_task(self._wake_at(stop))
+        try:
+            while not stop.is_set():
+                await self._survive()
+                await self._pause()
+        finally:
+            waker.cancel()
+
+    async def run_until_idle(self, stop: asyncio.Event | None = None) -> None:
+        """Work until nothing waits and nothing runs here, or until `stop` is set."""
+        while await self._look() and not (stop and stop.is_set()):
+            await self._pause()
+
+    async def _survive(self) -> None:
+        try:
+            await self._look()
+        except Exception:  # a service goes on; the log has the bug
+            log.exception("the runner stumbled")
+            await asyncio.sleep(RETRY_S)
+
+    async def _wake_at(self, stop: asyncio.Event) -> None:
+        await stop.wait()
+        self.wake()
+
+    async def _pause(self) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._awake.wait(), RETRY_S if self._cut_off else POLL_S)
+        self._awake.clear()
+
+    async def _look(self) -> bool:
+        """One round; whether there is anything left to do."""
+        try:
+            busy = await self._round()
+        except OUTAGES as error:
+            if not self._cut_off:
+                log.warning("the database is away; waiting for it", reason=error.message)
+            self._cut_off = True
+            return True
+        if self._cut_off:
+            log.info("the database is back")
+        self._cut_off = False
+        return busy
+
+    async def _round(self) -> bool:
+        beats = self._clock.monotonic_s() >= self._next_beat_s
+        if beats:
+            await self._beat()
+        await self._store_news()
+        if beats or self._running:
+            await self._compare()
+        pending = await self._claim()
+        return pending or bool(self._running)
+
+    async def _beat(self) -> None:
+        """Renew the lease, and take over from runners that died."""
+        now = self._clock.now()
+        async with self._database.write() as session:
+            await leases.renew(session, self.id, until=now + timedelta(seconds=self._settings.lease_s))
+            gone = lifeline.find_cut(self._folder)
+            recovered = await leases.recover(session, gone=gone, now=now)
+        for runner in gone:
+            lifeline.clear(self._folder, runner)
+        for job in recovered:
+            log.warning("took a job over from a runner that died", job=job.id, attempts=job.attempts, status=job.status)
+        self._next_beat_s = self._clock.monotonic_s() + self._settings.lease_s / BEATS_PER_LEASE
+
+    async def _store_news(self) -> None:
+        """Write down what all jobs reported since the last time, in one transaction."""
+        async with self._storing_news:  # twice at once would store the same lines twice
+            news = [(r, r.report, tuple(r.lines)) for r in self._running.values() if r.report or r.lines]
+            if not news:
+                return
+            async with self._database.write() as session:
+                for running, report, lines in news:
+                    await leases.record(session, self.id, running.job, report=report, lines=lines)
+            for running, report, lines in news:
+                running.forget(report, len(lines))
+
+    async def _compare(self) -> None:
+        """Kill what was cancelled or taken over; put back what is ours without our having heard of it."""
+        async with self._database.read() as session:
+            held = await leases.held(session, self.id)
+        for job_id, running in self._running.items():
+            if held.get(job_id) != running.job.attempts:
+                running.kill()
+        strays = {job_id: attempt for job_id, attempt in held.items() if job_id not in self._running}
+        if strays:
+            async with self._database.write() as session:
+                await leases.put_back(session, self.id, strays, now=self._clock.now())
+
+    async def _claim(self) -> bool:
+        """Take as many jobs as there is room for; whether any was waiting."""
+        free = self._executor.workers - len(self._running)
+        if free <= 0:
+            return True
+        async with self._database.read() as session:  # a look takes no lock, so that idle runners disturb nobody
+            if not await leases.has_pending(session, self._kinds):
+                return False
+        async with self._database.write() as session:
+            jobs = await leases.claim(session, self.id, kinds=self._kinds, limit=free, now=self._clock.now())
+        for job in jobs:
+            running = self._running[job.id] = _Running(job)
+            running.task = asyncio.create_task(self._work(running), name=f"job-{job.id}")
+        return True
+
+    async def _work(self, running: _Running) -> None:
+        try:
+            outcome = await self._execute(running)
+            running.ending = True
+            if isinstance(outcome, Failed):
+                now = self._clock.now()
+                running.lines += [Line(now, line) for line in outcome.traceback.splitlines()]
+            await self._settle(running, outcome)
+        except Exception:  # a bug with one job does not end the runner; the job is put back as a stray
+            log.exception("a job could not be dealt with", job=running.job.id)
+        finally:
+            del self._running[running.job.id]
+            self.wake()
+
+    async def _execute(self, running: _Running) -> Outcome:
+        job = running.job
+        task = Task(
+            job_id=job.id,
+            attempt=job.attempts,
+            run=self._kinds[job.kind].run,
+            payload=job.payload,
+            home=self._home,
+            artifacts_url=self._artifacts_url,
+            timeout_s=self._settings.timeout_s,
+        )
+        try:
+            return await self._executor.run(task, running.follow)
+        except Exception as error:  # the runner outlives whatever an executor does
+            log.exception("the executor failed", job=job.id)
+            return Failed(f"internal error: {type(error).__name__}: {error}")
+
+    async def _settle(self, running: _Running, outcome: Outcome) -> None:
+        """Write down how a job ended, however long the database is away."""
+        while True:
+            try:
+                return await self._store_outcome(running, outcome)
+            except OUTAGES as error:
+                log.warning("a finished job waits for the database", job=running.job.id, reason=error.message)
+                await asyncio.sleep(RETRY_S)
+
+    async def _store_outcome(self, running: _Running, outcome: Outcome) -> None:
+        await self._store_news()
+        failure = outcome if isinstance(outcome, Failed) else await self._finish(running, outcome.result)
+        if failure is not None:
+            await self._fail(running, failure)
+
+    async def _finish(self, running: _Running, result: JsonObject) -> Failed | None:
+        """Complete a job, or say why that is not possible."""
+        try:
+            await self._complete(running, result)
+        except OUTAGES:
+            raise
+        except ForecastleError as error:
+            return Failed(error.message)
+        except Exception as error:  # a bug in the kind's `finish` ends its job, not the runner
+            log.exception("a job could not be finished", job=running.job.id)
+            return Failed(f"internal error: {type(error).__name__}: {error}")
+        return None
+
+    async def _complete(self, running: _Running, result: JsonObject) -> None:
+        job, now = running.job, self._clock.now()
+        async with self._database.write() as session:
+            completed = await leases.complete(session, self.id, job, now=now)
+            if completed is not None:
+                kept = await self._kinds[job.kind].finish(session, completed, result)
+                await leases.keep_result(session, completed, kept)
+        log.info("job completed" if completed else "job was not ours any more", job=job.id, kind=job.kind)
+
+    async def _fail(self, running: _Running, outcome: Failed) -> None:
+        job, now = running.job, self._clock.now()
+        async with self._database.write() as session:
+            await leases.fail(session, self.id, job, error=storable(outcome.error), now=now)
+        log.warning("job failed", job=job.id, kind=job.kind, error=outcome.error)

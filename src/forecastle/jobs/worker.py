@@ -1,0 +1,124 @@
+"""What happens inside a worker process. It imports neither the database nor numpy before the thread caps are set."""
+
+import ctypes
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib import import_module
+from pathlib import Path
+from typing import cast
+
+from forecastle.errors import ForecastleError
+from forecastle.jobs.context import JobContext
+from forecastle.jobs.executor import Task
+from forecastle.jobs.journal import Failed, Journal, Outcome, Started, Succeeded, storable
+from forecastle.types import JsonObject
+
+THREAD_CAPS = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "POLARS_MAX_THREADS",
+)
+PARENT_CHECK_S = 1.0
+PR_SET_PDEATHSIG = 1
+OUT, ERR = 1, 2
+
+
+def prepare(parent: int, modules: tuple[str, ...]) -> None:
+    """Make this process a worker of the process `parent`; `modules` are loaded before there is work for them."""
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it at once, even inside native code
+    os.environ.update(dict.fromkeys(THREAD_CAPS, "1"))
+    os.dup2(ERR, OUT)  # the parent's standard output is for results
+    faulthandler.enable()
+    _die_with(parent)
+    for module in modules:
+        with suppress(Exception):  # a job that needs it will fail with the reason
+            import_module(module)
+
+
+def perform(task: Task, journal_path: Path, output_path: Path) -> None:
+    """Run one task; its journal ends with the outcome, and what it prints goes to a file of its own."""
+    journal = Journal(journal_path)
+    try:
+        journal.write(Started(os.getpid()))
+        with _printing_to(output_path):
+            outcome = _outcome(task, JobContext(task.job_id, task.home, task.artifacts_url, journal))
+        try:
+            journal.write(outcome)
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            journal.write(Failed(f"its result cannot be stored as JSON: {error}"))
+    finally:
+        journal.close()
+
+
+def _outcome(task: Task, context: JobContext) -> Outcome:
+    try:
+        result: object = _load(task.run)(task.payload, context)
+    except ForecastleError as error:
+        return Failed(storable(error.message))
+    except MemoryError:
+        return Failed("it ran out of memory (MemoryError)", _trace())
+    except SystemExit as error:
+        return Failed(f"it called sys.exit({error.code!r})", _trace())
+    except BaseException as error:  # noqa: BLE001 - the worker's edge: whatever a job raises is its outcome
+        return Failed(_describe(error), _trace())
+    if not isinstance(result, dict):
+        return Failed(f"expected a JSON object as its result, found {type(result).__name__}")
+    return Succeeded(cast("JsonObject", result))
+
+
+@contextmanager
+def _printing_to(path: Path) -> Iterator[None]:
+    """Send everything that is printed, by native code too, to a file."""
+    kept = os.dup(ERR)
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        os.dup2(file, OUT)
+        os.dup2(file, ERR)
+        yield
+    finally:
+        with suppress(OSError, ValueError):  # the disk is full, or the job closed it
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os.dup2(kept, OUT)
+        os.dup2(kept, ERR)
+        os.close(file)
+        os.close(kept)
+
+
+def _load(path: str) -> Callable[[JsonObject, JobContext], object]:
+    module, _, name = path.partition(":")
+    function: Callable[[JsonObject, JobContext], object] = getattr(import_module(module), name)
+    return function
+
+
+def _describe(error: BaseException) -> str:
+    text = " ".join(storable(str(error)).split())
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def _trace() -> str:
+    return "\n".join(map(storable, traceback.format_exc().splitlines()))
+
+
+def _die_with(parent: int) -> None:
+    """End this process when its parent ends, however that happens."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    threading.Thread(target=_watch, args=(parent,), name="parent-watch", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(PARENT_CHECK_S)
+    os._exit(1)
