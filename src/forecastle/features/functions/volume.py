@@ -1,0 +1,80 @@
+"""Traded volume and what it says about the price."""
+
+import numpy as np
+import talib
+
+from forecastle.features.functions import runs, windows
+from forecastle.features.functions.declare import Count, Series, Values, window
+
+_HIGH, _LOW, _CLOSE, _VOLUME = Series("high"), Series("low"), Series("close"), Series("volume")
+
+
+@window("obv()", close=_CLOSE, volume=_VOLUME)
+def obv(close: Values, volume: Values) -> Values:
+    """On-balance volume: volume added on rows where the close rose, subtracted where it fell, since the first row."""
+    return talib.OBV(close, volume)
+
+
+@window("ad()", high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
+def ad(high: Values, low: Values, close: Values, volume: Values) -> Values:
+    """Accumulation/distribution line: volume weighted by the close's place in the row's range, since the first row."""
+    return np.cumsum(_money_flow(high, low, close) * volume)
+
+
+@window("adosc()", fast=Count(3, least=2), slow=Count(10, least=2), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
+def adosc(fast: int, slow: int, high: Values, low: Values, close: Values, volume: Values) -> Values:
+    """Chaikin oscillator: fast less slow exponential moving average of the accumulation/distribution line."""
+    return talib.ADOSC(high, low, close, volume, fast, slow)
+
+
+@window("vwap_distance(20)", window=Count(20), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
+def vwap_distance(window: int, high: Values, low: Values, close: Values, volume: Values) -> Values:
+    """Close over the volume-weighted mean of the typical price of the last `window` rows, less 1."""
+
+    def kernel(high: Values, low: Values, close: Values, volume: Values) -> Values:
+        typical = (high + low + close) / 3.0
+        average = runs.sums(typical * volume, window) / runs.sums(volume, window)
+        return close[window - 1 :] / average - 1.0
+
+    return windows.in_blocks(kernel, window, high, low, close, volume)
+
+
+@window("volume_zscore(20)", window=Count(20, least=2), volume=_VOLUME)
+def volume_zscore(window: int, volume: Values) -> Values:
+    """How many standard deviations (n - 1) the volume is above the mean of the last `window` rows."""
+    return windows.standardised(volume, window)
+
+
+@window("volume_change(1)", window=Count(1), volume=_VOLUME)
+def volume_change(window: int, volume: Values) -> Values:
+    """Volume over the volume `window` observed rows before, less 1."""
+    return windows.changes(volume, window)
+
+
+@window("amihud(20)", window=Count(20), close=_CLOSE, volume=_VOLUME)
+def amihud(window: int, close: Values, volume: Values) -> Values:
+    """Illiquidity of Amihud (2002): mean of |return| over traded value, times 1,000,000, of the last `window` rows.
+
+    Rows without volume have no part in the mean; it is missing when no row of the window has any.
+    """
+
+    def kernel(close: Values, volume: Values) -> Values:
+        impact = 1e6 * np.abs(close[1:] / close[:-1] - 1.0) / (close[1:] * volume[1:])
+        known = np.isfinite(impact)
+        return runs.sums(np.where(known, impact, 0.0), window) / runs.sums(known.astype(np.float64), window)
+
+    return windows.in_blocks(kernel, window + 1, close, volume)
+
+
+@window("intraday_intensity(20)", window=Count(20), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
+def intraday_intensity(window: int, high: Values, low: Values, close: Values, volume: Values) -> Values:
+    """Bostian's intensity: volume weighted by the close's place in the range (-1 to 1), over volume, `window` rows."""
+
+    def kernel(high: Values, low: Values, close: Values, volume: Values) -> Values:
+        return runs.sums(_money_flow(high, low, close) * volume, window) / runs.sums(volume, window)
+
+    return windows.in_blocks(kernel, window, high, low, close, volume)
+
+
+def _money_flow(high: Values, low: Values, close: Values) -> Values:
+    return np.where(high > low, ((close - low) - (high - close)) / (high - low), 0.0)
