@@ -1,0 +1,67 @@
+"""What can go wrong with models.
+
+NotFound
+└── ModelNotFound          no model of that id or name
+BadInput
+├── BadFeatures            the row does not fit the model
+├── BadStage               no such stage
+└── BadCursor              not a cursor of this listing
+Unavailable
+└── ModelUnusable          the model cannot be loaded
+    ├── ArtifactMissing    a part of it is not in the store
+    ├── ArtifactCorrupt    a part of it is not what was stored
+    └── GraphInvalid       its graph does not keep the contract
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from forecastle.errors import BadInput, NotFound, Unavailable, clip
+
+
+class ModelNotFound(NotFound):
+    """There is no such model."""
+
+    code = "MODEL_NOT_FOUND"
+
+    def __init__(self, wanted: str | None = None, *, names: Iterable[str] = ()) -> None:
+        self.wanted = wanted
+        near = get_close_matches(wanted or "", sorted(set(names)), n=3)
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        super().__init__("there is no model yet" if wanted is None else f"there is no model {clip(wanted)!r}{hint}")
+
+
+class BadFeatures(BadInput):
+    """The features do not fit the model."""
+
+    code = "INVALID_FEATURES"
+
+
+class BadStage(BadInput):
+    """There is no such stage."""
+
+    code = "INVALID_STAGE"
+
+
+class ModelUnusable(Unavailable):
+    """The model cannot be loaded."""
+
+    code = "MODEL_UNUSABLE"
+
+
+class ArtifactMissing(ModelUnusable):
+    """A part of the model is not in the artifact store."""
+
+    code = "ARTIFACT_MISSING"
+
+
+class ArtifactCorrupt(ModelUnusable):
+    """A part of the model is not what was stored."""
+
+    code = "ARTIFACT_CORRUPT"
+
+
+class GraphInvalid(ModelUnusable):
+    """The model's graph does not keep the contract."""
+
+    code = "GRAPH_INVALID"

@@ -1,0 +1,221 @@
+"""Published models: versions, stages, and which one answers."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+from sqlalchemy import Select, case, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from forecastle.db.paging import newest_first
+from forecastle.registry.errors import BadStage, ModelNotFound
+from forecastle.registry.manifest import Manifest, Task
+from forecastle.registry.tables import ModelRow
+from forecastle.types import Page
+
+Stage = Literal["dev", "staging", "production", "archived"]
+STAGES: tuple[Stage, ...] = get_args(Stage)
+
+_PUBLISHING = 0x466F7265  # the PostgreSQL advisory lock that publishers and removers take in turn
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A published model. Everything but its stage is settled for good."""
+
+    id: str
+    name: str
+    version: int
+    """1, 2, 3, … within the name."""
+    stage: Stage
+    task: Task
+    algorithm: str
+    fingerprint: str
+    graph_sha256: str
+    manifest_sha256: str
+    metrics: dict[str, float]
+    baselines: dict[str, dict[str, float]]
+    dataset: str
+    parent: str | None
+    tags: tuple[str, ...]
+    owner: str | None
+    created_at: datetime
+
+
+async def publish(
+    session: AsyncSession,
+    *,
+    manifest: Manifest,
+    graph_sha256: str,
+    manifest_sha256: str,
+    owner: str | None = None,
+    tags: Sequence[str] = (),
+) -> Model:
+    """Make a stored artifact the next version of its name; a known fingerprint gives the model it has.
+
+    Publishers wait for each other from here to the end of the session's transaction, so versions have no gaps.
+    """
+    await _take_turn(session)
+    if known := await find_by_fingerprint(session, manifest.fingerprint):
+        return known
+    newest = await session.scalar(select(func.max(ModelRow.version)).where(ModelRow.name == manifest.name))
+    model = Model(
+        id=manifest.id,
+        name=manifest.name,
+        version=(newest or 0) + 1,
+        stage="dev",
+        task=manifest.task,
+        algorithm=manifest.algorithm,
+        fingerprint=manifest.fingerprint,
+        graph_sha256=graph_sha256,
+        manifest_sha256=manifest_sha256,
+        metrics=manifest.metrics,
+        baselines=manifest.baselines,
+        dataset=manifest.dataset,
+        parent=manifest.parent,
+        tags=tuple(tags),
+        owner=owner,
+        created_at=manifest.created_at,
+    )
+    session.add(ModelRow(**{**asdict(model), "tags": list(model.tags)}))
+    await session.flush()
+    return model
+
+
+async def get(session: AsyncSession, model_id: str) -> Model:
+    """The model of that id.
+
+    Raises:
+        ModelNotFound: there is none.
+    """
+    row = await session.get(ModelRow, model_id)
+    if row is None:
+        raise ModelNotFound(model_id)
+    return _model(row)
+
+
+async def find_by_fingerprint(session: AsyncSession, fingerprint: str) -> Model | None:
+    """The model that this recipe made, if any."""
+    return await _first(session, select(ModelRow).where(ModelRow.fingerprint == fingerprint))
+
+
+async def list_models(
+    session: AsyncSession,
+    name: str | None = None,
+    stage: str | None = None,
+    *,
+    limit: int = 50,
+    cursor: str | None = None,
+) -> Page[Model]:
+    """One page of models, newest first.
+
+    Raises:
+        BadStage: no such stage.
+        BadCursor: not a cursor this function gave.
+    """
+    statement = select(ModelRow)
+    if name is not None:
+        statement = statement.where(ModelRow.name == name)
+    if stage is not None:
+        statement = statement.where(ModelRow.stage == known_stage(stage))
+    return await newest_first(session, statement, ModelRow, _model, limit=limit, cursor=cursor)
+
+
+async def resolve(session: AsyncSession, model: str | None) -> Model:
+    """The model that answers for an id or a name, or for none given; archived models answer to their id only.
+
+    Order: that id; the newest production version of that name; its newest version. With nothing given: the newest in
+    production, else the newest of all.
+
+    Raises:
+        ModelNotFound: nothing answers; names that are close are suggested.
+    """
+    if model is not None and (row := await session.get(ModelRow, model)):
+        return _model(row)
+    live = select(ModelRow).where(ModelRow.stage != "archived")
+    production_first = case((ModelRow.stage == "production", 0), else_=1)
+    if model is None:
+        found = await _first(
+            session, live.order_by(production_first, ModelRow.created_at.desc(), ModelRow.version.desc())
+        )
+    else:
+        named = live.where(ModelRow.name == model)
+        found = await _first(session, named.order_by(production_first, ModelRow.version.desc()))
+    if found is None:
+        names = await session.scalars(select(ModelRow.name).distinct()) if model is not None else ()
+        raise ModelNotFound(model, names=names)
+    return found
+
+
+async def earlier_versions(session: AsyncSession, model: Model) -> tuple[Model, ...]:
+    """The versions before it of the same name, newest first, archived ones left out."""
+    statement = (
+        select(ModelRow)
+        .where(ModelRow.name == model.name, ModelRow.version < model.version, ModelRow.stage != "archived")
+        .order_by(ModelRow.version.desc())
+    )
+    return tuple(_model(row) for row in await session.scalars(statement))
+
+
+async def promote(session: AsyncSession, model_id: str, stage: str) -> Model:
+    """Move a model to another stage.
+
+    Raises:
+        BadStage: no such stage.
+        ModelNotFound: no such model.
+    """
+    statement = update(ModelRow).where(ModelRow.id == model_id).values(stage=known_stage(stage)).returning(ModelRow)
+    row = await session.scalar(statement, execution_options={"populate_existing": True})
+    if row is None:
+        raise ModelNotFound(model_id)
+    return _model(row)
+
+
+async def remove(session: AsyncSession, model_id: str) -> tuple[Model, tuple[str, ...]]:
+    """Forget a model, and say which blobs no other model refers to now.
+
+    Remove those from the artifact store once the transaction is committed: a blob too many is harmless, one too few
+    is not.
+
+    Raises:
+        ModelNotFound: no such model.
+    """
+    await _take_turn(session)
+    model = await get(session, model_id)
+    await session.execute(delete(ModelRow).where(ModelRow.id == model_id))
+    blobs = (model.graph_sha256, model.manifest_sha256)
+    return model, tuple([blob for blob in dict.fromkeys(blobs) if not await _is_referenced(session, blob)])
+
+
+def known_stage(stage: str) -> Stage:
+    """`stage`, if there is such a stage.
+
+    Raises:
+        BadStage: there is not.
+    """
+    for known in STAGES:
+        if stage == known:
+            return known
+    raise BadStage.at("stage", expected=f"one of {', '.join(STAGES)}", found=stage)
+
+
+async def _take_turn(session: AsyncSession) -> None:
+    """Wait until no other transaction publishes or removes; SQLite's write sessions already take turns."""
+    if session.get_bind().dialect.name == "postgresql":
+        await session.execute(select(func.pg_advisory_xact_lock(_PUBLISHING)))
+
+
+async def _first(session: AsyncSession, statement: Select[ModelRow]) -> Model | None:
+    row = await session.scalar(statement.limit(1))
+    return None if row is None else _model(row)
+
+
+async def _is_referenced(session: AsyncSession, sha256: str) -> bool:
+    refers = or_(ModelRow.graph_sha256 == sha256, ModelRow.manifest_sha256 == sha256)
+    return await session.scalar(select(ModelRow.id).where(refers).limit(1)) is not None
+
+
+def _model(row: ModelRow) -> Model:
+    values = {name: getattr(row, name) for name in Model.__dataclass_fields__}
+    return Model(**{**values, "tags": tuple(row.tags)})
