@@ -1,0 +1,1 @@
+"""Learning algorithms: `catalogue` describes them, one module each fits and exports."""

@@ -1,0 +1,138 @@
+"""Settling a recipe: what it leaves open is decided by the table, and what does not fit the table is refused."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from forecastle.data.dataset import ColumnKind, Dataset
+from forecastle.features.frames import prepared_schema
+from forecastle.features.plan import FeaturePlan
+from forecastle.features.targets import TargetPlan, plan_target
+from forecastle.registry.manifest import Task
+from forecastle.training.algorithms import catalogue
+from forecastle.training.errors import BadRecipe
+from forecastle.training.recipe import Chronological, Random, Recipe, Split, WalkForward
+
+DTYPES: Mapping[ColumnKind, pl.DataType] = {
+    "number": pl.Float64(),
+    "category": pl.String(),
+    "boolean": pl.Boolean(),
+    "time": pl.Datetime("us", "UTC"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A recipe that fits its table, with nothing left open."""
+
+    recipe: Recipe
+    plan: FeaturePlan
+    target: TargetPlan
+
+    @property
+    def spelled(self) -> Recipe:
+        """The same recipe with expressions in canonical text and the table's own column names."""
+        hidden = tuple(sorted(self.plan.table.hidden))
+        target = self.recipe.target.model_copy(update={"column": self.target.expression, "hidden": hidden})
+        entries = tuple(column.entry for column in self.plan.columns)
+        return self.recipe.model_copy(update={"features": entries, "target": target})
+
+
+def settle(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> Settled:
+    """Decide task and split, and check everything the recipe says against the tables' columns.
+
+    Args:
+        recipe: as declared.
+        dataset: its table.
+        context: the tables of its context series, by name.
+
+    Raises:
+        BadRecipe: a field does not fit the table or another field.
+        BadExpression: a feature or the target cannot be computed from the columns.
+        BadTarget: transform, horizon and target do not fit each other.
+    """
+    _check_table(recipe, dataset)
+    schema = schema_of(dataset, context)
+    target, plan = plans(recipe, schema=schema, time=dataset.time, keys=dataset.keys)
+    task = _task(recipe, target)
+    _check_algorithm(recipe, task)
+    split = recipe.split or default_split(timed=dataset.time is not None)
+    chosen = recipe.target.model_copy(update={"task": task, "horizon": recipe.target.rows_ahead})
+    return Settled(recipe.model_copy(update={"target": chosen, "split": split}), plan, target)
+
+
+def plans(
+    recipe: Recipe, *, schema: Mapping[str, pl.DataType], time: str | None, keys: tuple[str, ...]
+) -> tuple[TargetPlan, FeaturePlan]:
+    """The recipe's target and features over tables of a schema.
+
+    The columns of a target of the row itself are hidden from the features.
+    """
+    target = plan_target(
+        recipe.target.column,
+        transform=recipe.target.transform,
+        horizon=recipe.target.rows_ahead,
+        schema=schema,
+        time=time,
+        keys=keys,
+    )
+    hidden = [*recipe.target.hidden, *(target.columns if not target.horizon else ())]
+    plan = FeaturePlan.of(
+        recipe.features, schema=schema, time=time, keys=keys, context=recipe.context, hidden=_once(hidden)
+    )
+    return target, plan
+
+
+def schema_of(dataset: Dataset, context: Mapping[str, Dataset]) -> Mapping[str, pl.DataType]:
+    """Column types of the dataset joined with its context series, whose columns end in `_NAME`."""
+    return prepared_schema(
+        _columns(dataset), time=dataset.time, context={name: _columns(series) for name, series in context.items()}
+    )
+
+
+def _columns(dataset: Dataset) -> dict[str, pl.DataType]:
+    return {column.name: DTYPES[column.kind] for column in dataset.columns}
+
+
+def default_split(*, timed: bool) -> Split:
+    """The last fifth of a series; a random fifth of a table without time."""
+    return Chronological(kind="chronological") if timed else Random(kind="random")
+
+
+def _once(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(names))
+
+
+def _check_table(recipe: Recipe, dataset: Dataset) -> None:
+    if dataset.time is None:
+        for field in ("timeframe", "context"):
+            if value := getattr(recipe, field):
+                raise BadRecipe.at(field, expected=f"nothing, since {dataset.name} has no time column", found=value)
+        if isinstance(recipe.split, WalkForward):
+            raise BadRecipe.at(
+                "split.kind", expected="random or chronological for a table without time", found=recipe.split.kind
+            )
+    elif isinstance(recipe.split, Random):
+        raise BadRecipe.at("split.kind", expected="chronological or walk_forward for a table with time", found="random")
+    if recipe.keys and not dataset.keys:
+        raise BadRecipe.at("keys", expected=f"nothing, since {dataset.name} has no key column", found=recipe.keys)
+
+
+def _task(recipe: Recipe, target: TargetPlan) -> Task:
+    has_classes = target.kind == "category" or target.transform == "up"
+    if recipe.target.task == "regression" and has_classes:
+        raise BadRecipe.at("target.task", expected=f"classification for {target.expression}", found="regression")
+    if recipe.target.task == "classification" and target.transform not in {"none", "up"}:
+        raise BadRecipe.at(
+            "target.transform", expected="none or up for a classification", found=recipe.target.transform
+        )
+    return "classification" if has_classes else recipe.target.task or "regression"
+
+
+def _check_algorithm(recipe: Recipe, task: Task) -> None:
+    if task not in catalogue.find(recipe.algorithm).tasks:
+        fitting = ", ".join(name for name, entry in catalogue.ALGORITHMS.items() if task in entry.tasks)
+        raise BadRecipe.at("algorithm", expected=f"one of {fitting} for a {task}", found=recipe.algorithm)
+    if task == "regression" and recipe.hyperparameters.get("balanced"):
+        raise BadRecipe.at("hyperparameters.balanced", expected="false for a regression", found="true")

@@ -1,0 +1,177 @@
+"""A training, from a job's payload to two stored blobs. Runs in a worker process and never touches the database."""
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import cast
+
+import msgspec
+import numpy as np
+
+from forecastle.data.storage import TableStore
+from forecastle.features import FEATURE_VERSION
+from forecastle.jobs.context import JobContext
+from forecastle.registry import manifest as manifests
+from forecastle.registry.artifacts import ArtifactStore
+from forecastle.registry.manifest import FeatureColumn, Manifest, Parity, TargetFacts
+from forecastle.training import export, importances, metrics
+from forecastle.training.algorithms.fitted import Options
+from forecastle.training.arrays import Integers
+from forecastle.training.evaluate import Evaluation, FittedRows, bound, evaluate, fit_rows, permutation
+from forecastle.training.learn import Method
+from forecastle.training.order import Order, TrainingResult
+from forecastle.training.settle import default_split
+from forecastle.training.splits import Window, split
+from forecastle.training.study import Study, prepare_study
+from forecastle.types import JsonObject
+
+SOFTWARE = ("forecastle", "numpy", "polars", "scikit-learn", "lightgbm", "onnx", "onnxruntime")
+PROVED_TRAINING_ROWS = 1_000
+PREPARED = 0.1
+"""Share of the progress bar that the preparation takes, and the end of the work after the last fit."""
+
+
+def run(payload: JsonObject, context: JobContext) -> JsonObject:
+    """Train, prove and store the model that a payload orders; returns what `finish` needs to publish it.
+
+    Raises:
+        ForecastleError: the recipe does not fit its data, or the training came to nothing usable.
+    """
+    order = Order.read(payload)
+    context.report(0.0, "reading the table")
+    study = _study(order, TableStore(context.home / "datasets"))
+    cut, how = windows(study), method(study)
+    context.log(
+        f"{study.frame.height:,} rows, {len(study.samples.rows):,} usable, {len(study.plan.columns)} features, "
+        f"{len(cut)} windows"
+    )
+    evaluations = _evaluate_all(study, how, cut, context)
+    context.report(1 - PREPARED, "fitting on all rows")
+    manifest, graph = _finish(order, study, how, evaluations)
+    if not any(any(weights.values()) for name, weights in manifest.importances.items() if name != "permutation"):
+        context.log("no feature matters to this model: it predicts the same for every row")
+    context.report(1.0, "storing the model")
+    store = ArtifactStore(context.artifacts_url)
+    result = TrainingResult(store.put(graph), store.put(manifests.encode(manifest)), manifest, study.recipe.tags)
+    return cast("JsonObject", msgspec.to_builtins(result))
+
+
+def _study(order: Order, store: TableStore) -> Study:
+    context = {name: store.scan(facts.sha256).collect() for name, facts in order.context.items()}
+    frame = store.scan(order.table.sha256).collect()
+    return prepare_study(order.recipe, frame, facts=order.table, context=context)
+
+
+def windows(study: Study) -> tuple[Window, ...]:
+    """The recipe's train and test windows over the study's samples."""
+    samples = study.samples
+    return split(
+        study.recipe.split or default_split(timed=samples.clockwork is not None),
+        rows=len(samples.rows),
+        clockwork=samples.clockwork,
+        classes=samples.codes if samples.classes else None,
+        seed=study.recipe.seed,
+    )
+
+
+def method(study: Study) -> Method:
+    """How the recipe says each window is learned from."""
+    recipe, columns = study.recipe, study.plan.columns
+    return Method(
+        algorithm=recipe.algorithm,
+        options=Options(
+            "classification" if study.samples.classes else "regression", recipe.hyperparameters, recipe.seed
+        ),
+        order=sorted(range(len(columns)), key=lambda position: (columns[position].expression, columns[position].name)),
+        fills_missing=recipe.missing == "median",
+        classes=len(study.samples.classes),
+    )
+
+
+def _evaluate_all(
+    study: Study, method: Method, windows: Sequence[Window], context: JobContext
+) -> tuple[Evaluation, ...]:
+    evaluations = []
+    for number, window in enumerate(windows):
+        share = PREPARED + (1 - 2 * PREPARED) * number / len(windows)
+        context.report(share, f"window {number + 1} of {len(windows)}", "training")
+        evaluations.append(evaluate(study, method, window))
+        measured = ", ".join(f"{name} {value:.5g}" for name, value in evaluations[-1].fold.metrics.items())
+        context.log(f"window {number + 1} of {len(windows)}: {measured}")
+    return tuple(evaluations)
+
+
+def _finish(order: Order, study: Study, method: Method, evaluations: Sequence[Evaluation]) -> tuple[Manifest, bytes]:
+    """Fit on every usable row, export, prove, describe."""
+    everything = np.arange(len(study.samples.rows))
+    started = time.perf_counter()
+    final = fit_rows(study, method, everything)
+    fit_seconds = time.perf_counter() - started
+    learned = final.learned
+    graph = export.build(learned.preprocessor, learned.fitted, features=len(study.plan.columns), classes=method.classes)
+    parity = _prove(study, final, graph, [evaluation.window for evaluation in evaluations])
+    return _describe(order, study, final, evaluations, parity, fit_seconds), graph
+
+
+def _prove(study: Study, final: FittedRows, graph: bytes, windows: Sequence[Window]) -> Parity:
+    """On every row that was held out, some of the others, and rows no table holds."""
+    positions = len(study.samples.rows)
+    draw = np.random.default_rng(study.recipe.seed).permutation(positions)[:PROVED_TRAINING_ROWS]
+    chosen: Integers = np.unique(np.concatenate([draw, *(window.test for window in windows)]))
+    matrix = final.matrix(study.samples.rows[chosen])
+    probed = export.probes(matrix, final.categories, fills_missing=study.recipe.missing == "median")
+    return export.prove(graph, final.learned.preprocessor, final.learned.fitted, probed)
+
+
+def _describe(
+    order: Order,
+    study: Study,
+    final: FittedRows,
+    evaluations: Sequence[Evaluation],
+    parity: Parity,
+    fit_seconds: float,
+) -> Manifest:
+    recipe, samples = study.recipe, study.samples
+    folds = tuple(evaluation.fold for evaluation in evaluations)
+    return Manifest(
+        id=order.model_id,
+        name=recipe.name,
+        fingerprint=order.fingerprint,
+        task="classification" if samples.classes else "regression",
+        algorithm=recipe.algorithm,
+        recipe=recipe.as_json(),
+        dataset=recipe.dataset,
+        dataset_sha256=order.table.sha256,
+        features=_feature_columns(study, final),
+        feature_version=FEATURE_VERSION,
+        feature_states=final.states,
+        target=TargetFacts(study.target.expression, study.target.transform, study.target.horizon),
+        classes=samples.classes,
+        missing=recipe.missing,
+        metrics=metrics.average([fold.metrics for fold in folds]),
+        baselines=metrics.average_each([fold.baselines for fold in folds]),
+        folds=folds,
+        importances=_importances(study, final, evaluations[-1]),
+        parity=parity,
+        trained_rows=len(samples.rows),
+        trained_until=None if samples.clockwork is None else bound(samples, -1),
+        fit_seconds=fit_seconds,
+        parent=recipe.parent,
+        created_at=datetime.now(UTC),
+        software={name: version(name) for name in SOFTWARE},
+    )
+
+
+def _feature_columns(study: Study, final: FittedRows) -> tuple[FeatureColumn, ...]:
+    return tuple(
+        FeatureColumn(column.name, column.expression, column.kind, seen or ())
+        for column, seen in zip(study.plan.columns, final.categories, strict=True)
+    )
+
+
+def _importances(study: Study, final: FittedRows, last: Evaluation) -> dict[str, dict[str, float]]:
+    """Permutation on the last window's test rows, and what the final model says of itself."""
+    learned = final.learned
+    own = importances.by_feature(learned.fitted.importances(), learned.preprocessor.sources, study.plan.names)
+    return {"permutation": permutation(study, last, seed=study.recipe.seed)} | own
