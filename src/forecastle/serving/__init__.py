@@ -1,0 +1,1 @@
+"""Predictions: asked for, answered, stored before they are acknowledged; and what really happened."""

@@ -1,0 +1,192 @@
+"""Features computed as of a key and a time, from the dataset that a model was trained on, as it is now."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, TypeAlias
+
+import polars as pl
+
+from forecastle.data import catalogue
+from forecastle.data.dataset import Dataset
+from forecastle.data.errors import DatasetNotFound
+from forecastle.data.storage import TableStore
+from forecastle.db import Database
+from forecastle.features import frames
+from forecastle.features.asof import Given, features_at
+from forecastle.features.errors import NoSuchRow
+from forecastle.features.plan import FeaturePlan
+from forecastle.features.targets import plan_target
+from forecastle.features.tokens import quote_name
+from forecastle.registry.manifest import Manifest
+from forecastle.serving.errors import BadMoment
+from forecastle.serving.flights import Flights
+from forecastle.types import is_storable
+
+MAX_FRAMES = 4
+COMPARES = {"log_return", "pct_change"}
+"""Transforms whose way back needs the target's value at the row."""
+CURRENT = "current"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a prediction is about: an entity, a time, and for an event what is known of it beforehand."""
+
+    key: Mapping[str, str]
+    time: datetime
+    """Naive means UTC."""
+    given: Mapping[str, Given] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for part, values in (("key", self.key), ("given", self.given)):
+            for name, value in values.items():
+                if not is_storable(f"{name}{value}"):
+                    expected = "text without NUL characters or lone surrogates"
+                    raise BadMoment.at(f"{part}.{name}", expected=expected, found=value)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What is known at a moment."""
+
+    features: dict[str, float | str | None]
+    """By name, in the model's order."""
+    current: float | None
+    """The target's value at the row, where the way back to the target's own units needs it."""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Plans:
+    features: FeaturePlan
+    current: FeaturePlan | None
+    event: bool
+
+
+#: A prepared table and the plans of the models that use it, by model.
+_Held: TypeAlias = tuple[pl.DataFrame, dict[str, _Plans]]
+
+
+def read_time(text: str, *, field: str = "time") -> datetime:
+    """The time in an ISO 8601 text, in UTC; naive means UTC, a date its midnight.
+
+    Raises:
+        BadMoment: it is none.
+    """
+    try:
+        time = datetime.fromisoformat(text)
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadMoment.at(field, expected="an ISO 8601 date or time", found=text) from error
+
+
+class Frames:
+    """Prepared tables, the last few that were used, with the plans of the models that use them."""
+
+    def __init__(self, database: Database, tables: TableStore) -> None:
+        self._database = database
+        self._tables = tables
+        self._held: dict[tuple[object, ...], _Held] = {}
+        self._flights = Flights()
+
+    async def look(self, manifest: Manifest, moment: Moment) -> Sight:
+        """The model's features at a moment, the same as in training. Computed in a thread.
+
+        Raises:
+            BadMoment: the key is unknown or has no row by then, or a dataset was removed.
+            BadInput: key, time or given do not fit the dataset.
+        """
+        recipe = manifest.recipe
+        dataset, *series = await self._datasets([manifest.dataset, *(recipe.get("context") or ())])
+        context = {table.name: table for table in series}
+        frame, plans = await self._frame(dataset, context, recipe)
+        changed = dataset.sha256 != manifest.dataset_sha256
+        warnings = (f"dataset {dataset.name} has changed since the model was trained",) if changed else ()
+        try:
+            return await asyncio.to_thread(_look, manifest, dataset, frame, plans, moment, warnings)
+        except NoSuchRow as error:
+            raise BadMoment(error.message) from error
+
+    async def close(self) -> None:
+        """Wait for what is being read."""
+        await self._flights.close()
+
+    async def _datasets(self, names: Sequence[str]) -> list[Dataset]:
+        try:
+            async with self._database.read() as session:
+                return [await catalogue.get(session, name) for name in names]
+        except DatasetNotFound as error:
+            raise BadMoment(f"{error.message} any more: send the features themselves") from error
+
+    async def _frame(self, dataset: Dataset, context: Mapping[str, Dataset], recipe: Mapping[str, Any]) -> _Held:
+        timeframe, keys = recipe.get("timeframe"), tuple(recipe.get("keys") or ())
+        series = tuple((name, table.sha256) for name, table in context.items())
+        shape = (dataset.sha256, dataset.time, dataset.keys, series, timeframe, keys)
+        held = self._held.pop(shape, None)
+        if held is None:
+            read = partial(_read, self._tables, dataset, context, timeframe, keys)
+            held = await self._flights.once(shape, partial(self._hold, shape, read))
+            self._held.pop(shape, None)
+        self._held[shape] = held
+        while len(self._held) > MAX_FRAMES:
+            del self._held[next(iter(self._held))]
+        return held
+
+    async def _hold(self, shape: tuple[object, ...], read: Callable[[], pl.DataFrame]) -> _Held:
+        """Read a table and keep it, before anyone who comes later can find neither it nor its reading."""
+        held = self._held[shape] = (await asyncio.to_thread(read), {})
+        return held
+
+
+def _read(
+    tables: TableStore,
+    dataset: Dataset,
+    context: Mapping[str, Dataset],
+    timeframe: str | None,
+    keys: tuple[str, ...],
+) -> pl.DataFrame:
+    return frames.prepare(
+        tables.scan(dataset.sha256).collect(),
+        time=dataset.time,
+        keys=dataset.keys,
+        timeframe=timeframe,
+        context={name: tables.scan(table.sha256).collect() for name, table in context.items()},
+        select_keys=keys,
+    )
+
+
+def _look(
+    manifest: Manifest,
+    dataset: Dataset,
+    frame: pl.DataFrame,
+    plans: dict[str, _Plans],
+    moment: Moment,
+    warnings: tuple[str, ...],
+) -> Sight:
+    if manifest.id not in plans:
+        plans[manifest.id] = _plans(manifest, dataset, frame)
+    plan = plans[manifest.id]
+    at = partial(features_at, frame, key=moment.key, time=moment.time, given=moment.given, event=plan.event)
+    features = at(plan.features, manifest.feature_states)
+    current = at(plan.current, {})[CURRENT] if plan.current is not None else None
+    return Sight(features, current if isinstance(current, float) else None, warnings)
+
+
+def _plans(manifest: Manifest, dataset: Dataset, frame: pl.DataFrame) -> _Plans:
+    """The plans that training made, from what the manifest says of it."""
+    target, recipe = manifest.target, manifest.recipe
+    entries = [f"{quote_name(column.name)} = {column.expression}" for column in manifest.features]
+    known: dict[str, Any] = {"schema": frame.schema, "time": dataset.time, "keys": dataset.keys}
+    event = target.horizon == 0
+    hidden = list((recipe.get("target") or {}).get("hidden") or ())
+    if event:
+        fitted = plan_target(target.expression, transform=target.transform, horizon=0, **known)
+        hidden += [name for name in fitted.columns if name not in hidden]
+    context = tuple(recipe.get("context") or ())
+    features = FeaturePlan.of(entries, **known, context=context, hidden=hidden)
+    compares = target.transform in COMPARES and not manifest.classes
+    current = FeaturePlan.of([f"{CURRENT} = {target.expression}"], **known, context=context) if compares else None
+    return _Plans(features, current, event)
