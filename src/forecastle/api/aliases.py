@@ -1,0 +1,56 @@
+"""Older paths and where they live now: each alias answers exactly as its canonical route does."""
+
+from collections.abc import Iterable
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute
+
+#: (method, alias, canonical)
+ALIASES = (
+    ("POST", "/auth/register", "/api/v1/auth/register"),
+    ("POST", "/auth/login", "/api/v1/auth/login"),
+    ("GET", "/users/me", "/api/v1/users/me"),
+    ("POST", "/predict", "/api/v1/predict"),
+    ("POST", "/batch-predict", "/api/v1/batch-predict"),
+    ("POST", "/predict/batch", "/api/v1/batch-predict"),
+    ("GET", "/predictions/history", "/api/v1/predictions/history"),
+    ("GET", "/predictions/{prediction_id}", "/api/v1/predictions/{prediction_id}"),
+    ("POST", "/feedback", "/api/v1/feedback"),
+    ("GET", "/algorithms", "/api/v1/algorithms"),
+    ("POST", "/train", "/api/v1/train"),
+    ("GET", "/models", "/api/v1/models"),
+    ("GET", "/models/{model_id}", "/api/v1/models/{model_id}"),
+    ("GET", "/api/model/{model_id}/config", "/api/v1/models/{model_id}/config"),
+    ("GET", "/api/model/{model_id}/importance", "/api/v1/models/{model_id}/importance"),
+    ("POST", "/models/{model_id}/promote", "/api/v1/models/{model_id}/promote"),
+    ("DELETE", "/models/{model_id}", "/api/v1/models/{model_id}"),
+)
+
+
+def add(app: FastAPI, routers: Iterable[APIRouter]) -> None:
+    """Add every alias to `app`; `routers` hold the canonical routes."""
+    routes = {
+        (method, route.path): route
+        for router in routers
+        for route in router.routes
+        if isinstance(route, APIRoute)
+        for method in route.methods or ()
+    }
+    for method, alias, canonical in ALIASES:
+        route = routes[method, canonical]
+        app.add_api_route(
+            alias,
+            route.endpoint,
+            methods=[method],
+            response_model=route.response_model,
+            status_code=route.status_code,
+            responses=route.responses,
+            tags=["aliases"],
+            summary=f"{route.summary or route.name} (alias of {canonical})",
+            deprecated=True,
+            operation_id=f"alias_{method.lower()}_{alias.strip('/').translate(_WORD)}",
+            name=route.name,
+        )
+
+
+_WORD = str.maketrans({"/": "_", "-": "_", "{": "", "}": ""})

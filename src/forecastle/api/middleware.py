@@ -1,0 +1,107 @@
+"""What surrounds every request: identity, size limit, measurement, and an answer even to a bug. Pure ASGI."""
+
+import re
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from forecastle.api.problems import BUG, problem_response
+from forecastle.clock import Clock
+from forecastle.settings import ServerSettings
+from forecastle.telemetry.metrics import Metrics
+from forecastle.types import new_id
+
+log = structlog.get_logger("forecastle.api")
+
+ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+UNMEASURED_ROUTE = "unmatched"
+
+
+class RequestFrame:
+    """Gives a request its id, bounds its body, times it, and turns an escaped exception into a problem response."""
+
+    def __init__(
+        self, app: ASGIApp, *, settings: ServerSettings, metrics: Metrics, clock: Clock, upload_bytes: int
+    ) -> None:
+        self.app = app
+        self.settings = settings
+        self.metrics = metrics
+        self.clock = clock
+        self.upload_bytes = upload_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Handle one connection; anything but HTTP passes through."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        started = self.clock.monotonic_s()
+        request_id = self._request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        status = 0
+
+        async def send_framed(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                headers = MutableHeaders(scope=message)
+                headers["X-Request-ID"] = request_id
+                headers["Server-Timing"] = f"app;dur={(self.clock.monotonic_s() - started) * 1000:.2f}"
+                headers["X-Content-Type-Options"] = "nosniff"
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._limited(scope, receive, send_framed)
+            except Exception:  # the edge of the process: whatever escaped becomes a 500 and a log line
+                log.exception("request failed", path=scope["path"])
+                if status == 0:
+                    await self._answer_bug(scope, send_framed)
+            self._measure(scope, status or 500, self.clock.monotonic_s() - started)
+
+    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+        limit = self.upload_bytes if _is_upload(scope) else self.settings.max_body_bytes
+        too_large = HTTPException(413, f"the body exceeds {limit:,} bytes")
+        seen = 0
+
+        async def receive_limited() -> Message:
+            nonlocal seen
+            message = await receive()
+            seen += len(message.get("body", b""))
+            if seen > limit:
+                raise too_large
+            return message
+
+        declared = Headers(scope=scope).get("content-length", "0")
+        if declared.isdigit() and int(declared) > limit:
+            answer = _problem(scope, 413, "TOO_LARGE", too_large.detail)
+            await answer(scope, receive, send)
+        else:
+            await self.app(scope, receive_limited, send)
+
+    async def _answer_bug(self, scope: Scope, send: Send) -> None:
+        await _problem(scope, 500, "INTERNAL_ERROR", BUG)(scope, _nothing, send)
+
+    def _request_id(self, scope: Scope) -> str:
+        given = Headers(scope=scope).get("x-request-id", "")
+        return given if ACCEPTED_REQUEST_ID.fullmatch(given) else new_id(self.clock.now())
+
+    def _measure(self, scope: Scope, status: int, seconds: float) -> None:
+        route = getattr(scope.get("route"), "path", UNMEASURED_ROUTE)
+        self.metrics.request(method=scope["method"], route=route, status=status, seconds=seconds)
+        if seconds > self.settings.slow_request_s:
+            log.warning("slow request", method=scope["method"], route=route, seconds=round(seconds, 3))
+
+
+def _is_upload(scope: Scope) -> bool:
+    return bool(scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/datasets"))
+
+
+def _problem(scope: Scope, status: int, code: str, detail: str) -> ASGIApp:
+    return problem_response(Request(scope), status=status, code=code, detail=detail)
+
+
+async def _nothing() -> Message:
+    return {"type": "http.disconnect"}
