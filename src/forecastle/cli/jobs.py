@@ -1,0 +1,121 @@
+"""`jobs`: what waits, runs and has ended."""
+
+import json
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+from rich.markup import escape
+
+from forecastle.bootstrap import Services
+from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, out, plain, progress_bar, run
+from forecastle.jobs import queue
+from forecastle.jobs.job import Job, LogLine
+from forecastle.types import Page
+
+app = typer.Typer(help="What waits, runs and has ended.", no_args_is_help=True)
+
+JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.", show_default=False)]
+
+LOG_LINES = 10_000
+
+
+@app.command("list")
+def list_jobs(
+    status: Annotated[
+        str | None, typer.Option(help="pending, preprocessing, training, completed, failed or cancelled.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Jobs, the newest first."""
+
+    async def work(services: Services) -> Page[Job]:
+        async with services.database.read() as session:
+            return await queue.list_jobs(session, status, kind=kind, limit=limit, cursor=cursor)
+
+    page = run(work)
+    if as_json:
+        emit_json(page)
+        return
+    emit_table(["id", "kind", "status", "progress", "created", "what"], [_row(job) for job in page.items])
+    if page.next is not None:
+        hint(f"forecastle jobs list --cursor {page.next}")
+
+
+@app.command("show")
+def show(
+    job_id: JobId,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Wait until it has ended.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """One job: status, progress, result or error."""
+    job = run(lambda services: _watch(services, job_id) if watch else _get(services, job_id))
+    _show(job, as_json=as_json)
+    if watch and job.status != "completed":
+        raise typer.Exit(Exit.PARTIAL)
+
+
+@app.command("logs")
+def logs(job_id: JobId, *, as_json: JsonFlag = False) -> None:
+    """What a job logged, the oldest line first."""
+
+    async def work(services: Services) -> tuple[LogLine, ...]:
+        async with services.database.read() as session:
+            await queue.get(session, job_id)
+            return await queue.logs(session, job_id, limit=LOG_LINES)
+
+    lines = run(work)
+    if as_json:
+        emit_json(lines)
+    else:
+        for line in lines:
+            out.print(f"{line.at:%H:%M:%S}  {line.text}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("cancel")
+def cancel(job_id: JobId, *, as_json: JsonFlag = False) -> None:
+    """Cancel a job that has not ended. If it runs, its process is killed."""
+
+    async def work(services: Services) -> Job:
+        async with services.database.write() as session:
+            return await queue.cancel(session, job_id, now=services.clock.now())
+
+    _show(run(work), as_json=as_json)
+
+
+async def _get(services: Services, job_id: str) -> Job:
+    async with services.database.read() as session:
+        return await queue.get(session, job_id)
+
+
+async def _watch(services: Services, job_id: str) -> Job:
+    with progress_bar(f"job {job_id}") as report:
+        async for job in queue.watch(services.database, job_id):
+            report(job.progress, job.message or job.status)
+    return job
+
+
+def _show(job: Job, *, as_json: bool) -> None:
+    if as_json:
+        emit_json(job)
+        return
+    facts: dict[str, Any] = {**plain(job), "progress": f"{job.progress:.0%}"}
+    emit_table(["field", "value"], [[name, _text(value)] for name, value in facts.items() if value or value == 0])
+    if job.error:
+        err.print(f"[red]✗[/] {escape(str(job.error))}", highlight=False, soft_wrap=True)
+    hint(f"forecastle jobs logs {job.id}" if job.ended else f"forecastle jobs show {job.id} --watch")
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _row(job: Job) -> Sequence[object]:
+    recipe = job.payload.get("document", job.payload)
+    what = job.error or job.message or recipe.get("name")
+    return [job.id, job.kind, job.status, f"{job.progress:.0%}", f"{job.created_at:%Y-%m-%d %H:%M:%S}", what]

@@ -1,0 +1,154 @@
+"""`models`: which there are, what they say of themselves, stages, removal."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from forecastle.bootstrap import Services
+from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
+from forecastle.registry import models
+from forecastle.registry.describe import rank, read_manifest
+from forecastle.registry.manifest import Manifest
+from forecastle.registry.models import Model
+from forecastle.registry.removal import remove_model
+from forecastle.types import Page
+
+app = typer.Typer(help="Trained models: metrics, stages, removal.", no_args_is_help=True)
+
+Wanted = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
+ModelId = Annotated[str, typer.Argument(help="As `models list` shows it.", show_default=False)]
+
+
+@app.command("list")
+def list_models(
+    name: Annotated[str | None, typer.Option(help="Only versions of this name.")] = None,
+    stage: Annotated[str | None, typer.Option(help="dev, staging, production or archived.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
+    cursor: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Models, the newest first."""
+
+    async def work(services: Services) -> Page[Model]:
+        async with services.database.read() as session:
+            return await models.list_models(session, name, stage, limit=limit, cursor=cursor)
+
+    page = run(work)
+    if as_json:
+        emit_json(page)
+        return
+    header = ["id", "name", "version", "stage", "algorithm", "measure", "out of sample", "baseline", "created"]
+    emit_table(header, [_row(model) for model in page.items])
+    if page.next is not None:
+        hint(f"forecastle models list --cursor {page.next}")
+    elif not page.items:
+        hint("forecastle train RECIPE.toml")
+
+
+@app.command("show")
+def show(model: Wanted, *, as_json: JsonFlag = False) -> None:
+    """One model: recipe, metrics beside baselines, importances, proof of parity."""
+
+    async def work(services: Services) -> tuple[Model, Manifest]:
+        async with services.database.read() as session:
+            found = await models.resolve(session, model)
+        return found, await asyncio.to_thread(read_manifest, services.artifacts, found)
+
+    found, manifest = run(work)
+    if as_json:
+        emit_json({**plain(found), "manifest": plain(manifest)})
+        return
+    emit_table(["field", "value"], _facts(found, manifest))
+    emit_table(["measure", found.algorithm, *found.baselines], _measures(found), title="\nout of sample")
+    ranking = rank(manifest)
+    rows = [[each.feature, f"{each.importance:.4g}"] for each in ranking.features]
+    emit_table(["feature", ranking.method or "importance"], rows, title="\nimportances")
+    hint(f"forecastle predict {found.name} --features '[…]'    forecastle models promote {found.id} production")
+
+
+@app.command("promote")
+def promote(
+    model_id: ModelId,
+    stage: Annotated[str, typer.Argument(help="dev, staging, production or archived.", show_default=False)],
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Move a model to another stage."""
+
+    async def work(services: Services) -> Model:
+        async with services.database.write() as session:
+            return await models.promote(session, model_id, stage)
+
+    _done(run(work), as_json=as_json)
+
+
+@app.command("remove")
+def remove(model_id: ModelId, *, as_json: JsonFlag = False) -> None:
+    """Remove a model; predictions it made stay in the history."""
+    _done(run(lambda services: remove_model(services.database, services.artifacts, model_id)), as_json=as_json)
+
+
+def _done(model: Model, *, as_json: bool) -> None:
+    if as_json:
+        emit_json(model)
+    else:
+        emit_table(["id", "name", "version", "stage"], [[model.id, model.name, model.version, model.stage]])
+
+
+def _row(model: Model) -> Sequence[object]:
+    measure = headline(model)
+    best = min((each[measure] for each in model.baselines.values() if measure in each), default=None)
+    created = f"{model.created_at:%Y-%m-%d %H:%M:%S}"
+    metric = _number(model.metrics.get(measure))
+    return [
+        model.id,
+        model.name,
+        model.version,
+        model.stage,
+        model.algorithm,
+        measure,
+        metric,
+        _number(best),
+        created,
+    ]
+
+
+def headline(model: Model) -> str:
+    """The measure that a table shows; less is better."""
+    return "log_loss" if model.task == "classification" else "rmse"
+
+
+def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
+    target, parity = manifest.target, manifest.parity
+    ahead = f", {target.horizon} rows ahead" if target.horizon else ""
+    return [
+        ["id", model.id],
+        ["name", f"{model.name} version {model.version}, {model.stage}"],
+        ["predicts", f"{target.expression} ({target.transform}){ahead}, {model.task}"],
+        ["dataset", manifest.dataset],
+        ["features", ", ".join(column.name for column in manifest.features)],
+        ["classes", ", ".join(manifest.classes) or None],
+        [
+            "trained on",
+            f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows",
+        ],
+        ["equals its training", f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"],
+        ["fingerprint", model.fingerprint],
+        ["parent", model.parent],
+        ["tags", ", ".join(model.tags) or None],
+        ["created", f"{model.created_at:%Y-%m-%d %H:%M:%S}"],
+    ]
+
+
+def _measures(model: Model) -> Sequence[Sequence[object]]:
+    return [
+        [name, _number(value), *(_number(baseline.get(name)) for baseline in model.baselines.values())]
+        for name, value in model.metrics.items()
+    ]
+
+
+def _number(value: float | None) -> str | None:
+    return None if value is None else f"{value:.5g}"
