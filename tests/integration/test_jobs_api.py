@@ -1,0 +1,196 @@
+"""Jobs over HTTP, on every database."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from forecastle.api import problems
+from forecastle.api.routes import jobs
+from forecastle.auth import users
+from forecastle.auth.passwords import Passwords
+from forecastle.auth.users import Role
+from forecastle.bootstrap import Services, open_services
+from forecastle.clock import ManualClock
+from forecastle.jobs import leases, queue
+from forecastle.settings import DatabaseSettings, Settings
+
+
+class Client:
+    """Requests as one user."""
+
+    def __init__(self, http: httpx.AsyncClient, token: str, user_id: str) -> None:
+        self._http = http
+        self._headers = {"Authorization": f"Bearer {token}"}
+        self.user_id = user_id
+
+    async def get(self, path: str, **params: Any) -> httpx.Response:
+        return await self._http.get(path, params=params, headers=self._headers)
+
+    async def post(self, path: str) -> httpx.Response:
+        return await self._http.post(path, headers=self._headers)
+
+
+@pytest.fixture
+async def services(database_settings: DatabaseSettings, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Services]:
+    async with open_services(Settings(home=tmp_path / "home", database=database_settings), clock=clock) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
+    app = FastAPI()
+    app.include_router(jobs.router)
+    problems.install(app)
+    app.state.services = services
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test/api/v1") as client:
+        yield client
+
+
+class Site:
+    """The service, its users and their jobs."""
+
+    def __init__(self, services: Services, passwords: Passwords, http: httpx.AsyncClient) -> None:
+        self.services = services
+        self._passwords = passwords
+        self._http = http
+
+    async def sign_in(self, name: str, role: Role = "user") -> Client:
+        user = await users.register(
+            self.services.database,
+            self._passwords,
+            username=name,
+            password="correct horse",
+            role=role,
+            now=self.services.clock.now(),
+        )
+        return Client(self._http, self.services.tokens.issue(user), user.id)
+
+    async def submit(self, owner: Client, kind: str = "train") -> str:
+        async with self.services.database.write() as session:
+            submission = await queue.submit(
+                session, kind=kind, payload={}, dedupe=None, owner=owner.user_id, now=self.services.clock.now()
+            )
+        return submission.job.id
+
+
+@pytest.fixture
+def site(services: Services, passwords: Passwords, http: httpx.AsyncClient) -> Site:
+    return Site(services, passwords, http)
+
+
+def _ids(answer: httpx.Response) -> list[str]:
+    assert answer.status_code == 200, answer.text
+    return [job["id"] for job in answer.json()["items"]]
+
+
+async def test_everyone_sees_all_jobs_or_only_their_own(site: Site) -> None:
+    ada, bob = await site.sign_in("ada"), await site.sign_in("bob")
+    first, second = await site.submit(ada), await site.submit(bob)
+    for asking, own in ((ada, first), (bob, second)):
+        assert sorted(_ids(await asking.get("/jobs"))) == sorted([first, second])
+        assert _ids(await asking.get("/jobs", mine=True)) == [own]
+    assert (await bob.get(f"/jobs/{first}")).status_code == 200
+
+
+async def test_a_job_shows_what_there_is_to_know(site: Site) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada)
+    job = (await ada.get(f"/jobs/{job_id}")).json()
+    assert {name: job[name] for name in ("id", "kind", "status", "progress", "attempts", "error", "result")} == {
+        "id": job_id,
+        "kind": "train",
+        "status": "pending",
+        "progress": 0.0,
+        "attempts": 0,
+        "error": None,
+        "result": None,
+    }
+
+
+async def test_jobs_are_filtered_and_paged(site: Site, clock: ManualClock) -> None:
+    ada = await site.sign_in("ada")
+    ids = []
+    for kind in ("train", "tune", "train"):
+        clock.advance(1)
+        ids.append(await site.submit(ada, kind))
+    await ada.post(f"/jobs/{ids[0]}/cancel")
+    assert _ids(await ada.get("/jobs", kind="tune")) == [ids[1]]
+    assert _ids(await ada.get("/jobs", status="cancelled")) == [ids[0]]
+    page = await ada.get("/jobs", limit=2)
+    assert _ids(page) == [ids[2], ids[1]]
+    assert _ids(await ada.get("/jobs", limit=2, cursor=page.json()["next"])) == [ids[0]]
+
+
+async def test_the_log_is_read_on_from_where_one_was(site: Site, clock: ManualClock) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada)
+    async with site.services.database.write() as session:
+        await queue.append_lines(session, job_id, [(clock.now(), text) for text in ("one", "two", "three")])
+    lines = (await ada.get(f"/jobs/{job_id}/logs")).json()["items"]
+    assert [line["text"] for line in lines] == ["one", "two", "three"]
+    rest = (await ada.get(f"/jobs/{job_id}/logs", after=lines[0]["number"], limit=1)).json()["items"]
+    assert [line["text"] for line in rest] == ["two"]
+
+
+async def test_a_job_is_cancelled_once_and_what_has_ended_is_a_conflict(site: Site, clock: ManualClock) -> None:
+    ada = await site.sign_in("ada")
+    job_id, other = await site.submit(ada), await site.submit(ada)
+    for _ in range(2):
+        answer = await ada.post(f"/jobs/{job_id}/cancel")
+        assert (answer.status_code, answer.json()["status"]) == (200, "cancelled")
+    async with site.services.database.write() as session:
+        (job,) = await leases.claim(session, "runner", kinds=["train"], limit=1, now=clock.now())
+        await leases.complete(session, "runner", job, now=clock.now())
+    answer = await ada.post(f"/jobs/{other}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (409, "JOB_ENDED")
+
+
+async def test_only_the_owner_and_admins_cancel(site: Site) -> None:
+    ada, bob, admin = await site.sign_in("ada"), await site.sign_in("bob"), await site.sign_in("root", "admin")
+    job_id = await site.submit(ada)
+    answer = await bob.post(f"/jobs/{job_id}/cancel")
+    assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
+    assert (await ada.get(f"/jobs/{job_id}")).json()["status"] == "pending"
+    assert (await admin.post(f"/jobs/{job_id}/cancel")).json()["status"] == "cancelled"
+
+
+@pytest.mark.parametrize("path", ["/jobs/none", "/jobs/none/logs"])
+async def test_a_job_that_is_not_there_is_not_found(site: Site, path: str) -> None:
+    answer = await (await site.sign_in("ada")).get(path)
+    assert (answer.status_code, answer.json()["code"]) == (404, "JOB_NOT_FOUND")
+
+
+async def test_a_viewer_cancels_nothing(site: Site) -> None:
+    viewer = await site.sign_in("eve", "viewer")
+    job_id = await site.submit(viewer)
+    assert (await viewer.post(f"/jobs/{job_id}/cancel")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"status": "resting"},
+        {"limit": 0},
+        {"limit": 1001},
+        {"limit": "many"},
+        {"cursor": "elsewhere"},
+        {"cursor": "ünïcode\0"},
+    ],
+)
+async def test_a_bad_filter_is_named(site: Site, params: dict[str, Any]) -> None:
+    ada = await site.sign_in("ada")
+    answer = await ada.get("/jobs", **params)
+    assert answer.status_code == 422
+    assert next(iter(params)) in answer.json()["detail"]
+
+
+async def test_an_id_with_nul_is_no_server_error(site: Site) -> None:
+    ada = await site.sign_in("ada")
+    for path in ("/jobs/%00", "/jobs/%00/logs"):
+        assert (await ada.get(path)).status_code in {404, 422}
+    assert (await ada.post("/jobs/%00/cancel")).status_code in {404, 422}
+    assert (await ada.get("/jobs", kind="\0")).status_code in {200, 422}

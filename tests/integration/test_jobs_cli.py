@@ -1,0 +1,139 @@
+"""The commands `jobs` and `runner`."""
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+import pytest
+
+from forecastle.bootstrap import open_services, prepare
+from forecastle.cli import main
+from forecastle.jobs import queue
+from forecastle.settings import load_settings
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FORECASTLE_LOG__LEVEL", "error")
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def cli(home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.setenv("FORECASTLE_HOME", str(home))
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr("sys.argv", ["forecastle", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Done(int(end.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def job_id(home: Path) -> str:
+    """A job of a kind that no runner knows, with a line in its log."""
+
+    async def submit() -> str:
+        async with open_services(load_settings(home=home)) as services:
+            await prepare(services)
+            now = services.clock.now()
+            async with services.database.write() as session:
+                submission = await queue.submit(
+                    session, kind="from_the_future", payload={"name": "prices"}, dedupe=None, owner=None, now=now
+                )
+                await queue.append_lines(session, submission.job.id, [(now, "[bold]a line[/]")])
+        return submission.job.id
+
+    return asyncio.run(submit())
+
+
+def test_jobs_are_listed_shown_and_cancelled(cli: Cli, job_id: str) -> None:
+    assert [job["id"] for job in cli("jobs", "list", "--json").json["items"]] == [job_id]
+    assert cli("jobs", "list", "--status", "completed", "--json").json["items"] == []
+    assert cli("jobs", "show", job_id, "--json").json["status"] == "pending"
+    assert cli("jobs", "cancel", job_id, "--json").json["status"] == "cancelled"
+    watched = cli("jobs", "show", job_id, "--watch", "--json")
+    assert watched.code == 10
+    assert json.loads(watched.out)["status"] == "cancelled"
+
+
+def test_the_same_for_people(cli: Cli, job_id: str) -> None:
+    listed = cli("jobs", "list")
+    assert job_id in listed.out
+    assert "pending" in listed.out
+    shown = cli("jobs", "show", job_id)
+    assert "from_the_future" in shown.out
+    assert "--watch" in shown.err
+    assert cli("jobs", "logs", job_id).out.endswith("[bold]a line[/]\n")
+    assert cli("jobs", "logs", job_id, "--json").json[0]["text"] == "[bold]a line[/]"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (("show", "none"), 5, "none"),
+        (("logs", "none"), 5, "none"),
+        (("cancel", "none"), 5, "none"),
+        (("list", "--status", "resting"), 4, "resting"),
+        (("list", "--cursor", "elsewhere"), 4, "cursor"),
+        (("list", "--limit", "0"), 2, "limit"),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_code(cli: Cli, arguments: tuple[str, ...], code: int, word: str) -> None:
+    done = cli("jobs", *arguments)
+    assert done.code == code
+    assert word in done.err
+    assert "Traceback" not in done.err
+    assert done.out == ""
+
+
+def test_a_runner_with_nothing_to_do_ends_when_asked_to(cli: Cli, job_id: str) -> None:
+    done = cli("runner", "--until-idle")
+    assert (done.code, done.out) == (0, "")
+    assert cli("jobs", "show", job_id, "--json").json["status"] == "pending"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_runner_ends_cleanly_on_a_signal(home: Path, number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "forecastle", "runner"]
+    with subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "FORECASTLE_HOME": str(home)},
+    ) as runner:
+        assert runner.stderr is not None
+        while "the runner works on" not in (line := runner.stderr.readline()):
+            assert line, "it ended before it worked"
+        children = psutil.Process(runner.pid).children(recursive=True)
+        runner.send_signal(number)
+        out, err = runner.communicate(timeout=60)
+    assert (runner.returncode, out) == (0, "")
+    assert "Traceback" not in err
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    assert list((home / "jobs").iterdir()) == []

@@ -1,0 +1,415 @@
+"""Models and predictions over HTTP, on every database."""
+
+import json
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from forecastle.api.app import application
+from forecastle.auth import users
+from forecastle.auth.passwords import Passwords
+from forecastle.auth.users import Role
+from forecastle.bootstrap import Services, open_services
+from forecastle.clock import ManualClock
+from forecastle.data import catalogue
+from forecastle.data.options import ImportOptions
+from forecastle.registry import manifest as manifests
+from forecastle.registry import models
+from forecastle.registry.manifest import FeatureColumn, Manifest, TargetFacts
+from forecastle.registry.models import Model
+from forecastle.serving.residents import MAX_RESIDENT
+from forecastle.settings import DatabaseSettings, Settings
+
+Publish = Callable[..., Awaitable[Model]]
+SignIn = Callable[..., Awaitable[httpx.AsyncClient]]
+NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@pytest.fixture
+async def services(
+    database_settings: DatabaseSettings, passwords: Passwords, clock: ManualClock, tmp_path: Path
+) -> AsyncIterator[Services]:
+    async with open_services(Settings(home=tmp_path / "home", database=database_settings), clock=clock) as opened:
+        yield replace(opened, passwords=passwords)
+
+
+@pytest.fixture
+def publish(services: Services, make_manifest: Callable[..., Manifest], make_graph: Callable[..., bytes]) -> Publish:
+    seconds = count()
+
+    async def publish(*, bias: float = 0.0, **fields: Any) -> Model:
+        manifest = make_manifest(created_at=NEW_YEAR + timedelta(seconds=next(seconds)), **fields)
+        graph = services.artifacts.put(make_graph(manifest, bias=bias))
+        described = services.artifacts.put(manifests.encode(manifest))
+        async with services.database.write() as session:
+            return await models.publish(session, manifest=manifest, graph_sha256=graph, manifest_sha256=described)
+
+    return publish
+
+
+@pytest.fixture
+async def sign_in(services: Services) -> AsyncIterator[SignIn]:
+    opened: list[httpx.AsyncClient] = []
+    app = application(services)
+
+    async def sign_in(name: str, role: Role = "user") -> httpx.AsyncClient:
+        user = await users.register(
+            services.database,
+            services.passwords,
+            username=name,
+            password="correct horse",
+            role=role,
+            now=services.clock.now(),
+        )
+        headers = {"Authorization": f"Bearer {services.tokens.issue(user)}"}
+        transport = httpx.ASGITransport(app)
+        opened.append(httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers))
+        return opened[-1]
+
+    yield sign_in
+    for client in opened:
+        await client.aclose()
+
+
+@pytest.fixture
+async def user(sign_in: SignIn) -> httpx.AsyncClient:
+    return await sign_in("ada")
+
+
+@pytest.fixture
+async def admin(sign_in: SignIn) -> httpx.AsyncClient:
+    return await sign_in("root", "admin")
+
+
+# --- predictions -------------------------------------------------------------------------------------------------
+
+
+async def test_a_vector_and_its_names_get_the_same_answer(user: httpx.AsyncClient, publish: Publish) -> None:
+    model = await publish(bias=1.0)
+    by_vector = await user.post("/predict", json={"model": "prices", "features": [1, 2.5]})
+    by_name = await user.post("/predict", json={"model": model.id, "features": {"b": 2.5, "a": 1}})
+    assert (by_vector.status_code, by_name.status_code) == (200, 200)
+    assert by_vector.json() | {"id": "", "latency_ms": 0} == {
+        "id": "",
+        "prediction": 7.0,
+        "confidence": None,
+        "probabilities": None,
+        "model": {"id": model.id, "name": "prices", "version": 1},
+        "model_version": 1,
+        "cached": False,
+        "latency_ms": 0,
+        "created_at": "2026-01-01T00:00:00Z",
+        "target": {"column": "c", "value": 7.0},
+        "features": None,
+        "fallback": None,
+        "warnings": [],
+    }
+    assert by_name.json()["prediction"] == 7.0
+    assert by_name.json()["cached"] is True
+
+
+async def test_what_was_answered_reads_back_the_same(user: httpx.AsyncClient, publish: Publish) -> None:
+    await publish(task="classification", classes=("lose", "win"))
+    answer = await user.post("/predict", json={"features": [1, 2]}, headers={"X-Request-ID": "mine"})
+    stored = (await user.get(f"/predictions/{answer.json()['id']}")).json()
+    assert stored == answer.json() | {"input": {"features": [1, 2]}, "request_id": "mine", "feedback": None}
+    assert stored["probabilities"]["win"] == pytest.approx(1 / (1 + math.exp(-5)))
+    for path in ("/predictions", "/predictions/history"):
+        assert (await user.get(path)).json() == {"items": [stored], "next": None}
+
+
+async def test_a_batch_answers_in_the_order_of_its_rows(user: httpx.AsyncClient, publish: Publish) -> None:
+    model = await publish(task="classification", classes=("lose", "win"))
+    samples = [[1.0, 1.0], {"a": -1, "b": -1}]
+    answer = (await user.post("/batch-predict", json={"samples": samples})).json()
+    win = 1 / (1 + math.exp(-3))
+    assert answer["predictions"] == ["win", "lose"]
+    assert answer["count"] == 2
+    assert answer["confidences"] == pytest.approx([win, win])
+    assert answer["probabilities"][1] == pytest.approx({"lose": win, "win": 1 - win})
+    assert answer["model"] == {"id": model.id, "name": "prices", "version": 1}
+    stored = (await user.get("/predictions")).json()["items"]
+    assert sorted(answer["ids"]) == sorted(each["id"] for each in stored)
+    assert {str(each["input"]["features"]) for each in stored} == {str(sample) for sample in samples}
+
+
+async def test_a_regression_batch_has_no_probabilities(user: httpx.AsyncClient, publish: Publish) -> None:
+    await publish()
+    answer = (await user.post("/batch-predict", json={"samples": [[1, 1]] * 100})).json()
+    assert answer["predictions"] == [3.0] * 100
+    assert (answer["probabilities"], answer["confidences"]) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "features"),
+        ({"features": [1]}, "features"),
+        ({"features": [1, 2], "time": "2024-01-01"}, "features"),
+        ({"features": [1, 2], "given": {}}, "features"),
+        ({"features": "12"}, "features"),
+        ({"features": [1, "2"]}, "features.b"),
+        ({"features": [1, True]}, "features.b"),
+        ({"features": [10**400, 1]}, "features.a"),
+        ({"features": {"a": 1, "B": 2}}, "features.B"),
+        ({"key": {"ticker": "A"}}, "time"),
+        ({"key": {}, "time": "soon"}, "time"),
+        ({"key": {}, "time": "0001-01-01T00:00:00+23:00"}, "time"),
+        ({"key": {"ticker": 1}, "time": "2024-01-01"}, "key"),
+        ({"given": {"x": 10**400}, "time": "2024-01-01"}, "given"),
+        ({"features": [1, 2], "model": 3}, "model"),
+        ({"features": [1, 2], "modell": "prices"}, "modell"),
+    ],
+)
+async def test_a_bad_request_names_its_field(
+    user: httpx.AsyncClient, publish: Publish, body: dict[str, Any], field: str
+) -> None:
+    await publish()
+    answer = await user.post("/predict", content=_json(body), headers={"Content-Type": "application/json"})
+    assert answer.status_code == 422, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert any(each["field"].startswith(field) for each in answer.json()["errors"]), answer.json()
+    assert (await user.get("/predictions")).json()["items"] == []
+
+
+@pytest.mark.parametrize("samples", [[], [[1, 2]] * 101, [[1, 2], [1]], [[1, 2], "12"], [5]])
+async def test_a_bad_batch_is_refused(user: httpx.AsyncClient, publish: Publish, samples: list[Any]) -> None:
+    await publish()
+    answer = await user.post("/batch-predict", json={"samples": samples})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"].startswith("samples")
+
+
+async def test_no_model_is_unavailable_and_an_unknown_one_not_found(user: httpx.AsyncClient) -> None:
+    nothing = await user.post("/predict", json={"features": [1, 2]})
+    assert (nothing.status_code, nothing.json()["code"]) == (503, "NO_MODEL")
+    unknown = await user.post("/predict", json={"features": [1, 2], "model": "gone"})
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "MODEL_NOT_FOUND")
+
+
+async def test_history_filters_and_pages(user: httpx.AsyncClient, publish: Publish, clock: ManualClock) -> None:
+    await publish()
+    await publish(name="wine")
+    made = []
+    for minute in range(6):
+        body = {"features": [minute, 0], "model": ("prices", "wine")[minute % 2]}
+        made.append((await user.post("/predict", json=body)).json()["id"])
+        clock.advance(60)
+
+    async def ids(**params: Any) -> list[str]:
+        answer = await user.get("/predictions", params=params)
+        assert answer.status_code == 200, answer.text
+        return [each["id"] for each in answer.json()["items"]]
+
+    assert await ids() == made[::-1]
+    assert await ids(model="wine") == [made[5], made[3], made[1]]
+    assert await ids(since="2026-01-01T00:03:00Z") == [made[5], made[4], made[3]]
+    assert await ids(until="2026-01-01T00:02") == [made[1], made[0]]
+    page = (await user.get("/predictions", params={"limit": 4})).json()
+    assert await ids(limit=4, cursor=page["next"]) == [made[1], made[0]]
+    for bad in ({"since": "soon"}, {"limit": 0}, {"limit": 1001}, {"cursor": "x"}):
+        assert (await user.get("/predictions", params=bad)).status_code == 422
+
+
+async def test_other_peoples_predictions_do_not_exist(
+    user: httpx.AsyncClient, sign_in: SignIn, publish: Publish
+) -> None:
+    await publish()
+    mine = (await user.post("/predict", json={"features": [1, 2]})).json()["id"]
+    for other in (await sign_in("eve"), await sign_in("root", "admin")):
+        assert (await other.get("/predictions")).json()["items"] == []
+        assert (await other.get(f"/predictions/{mine}")).status_code == 404
+        feedback = await other.post("/feedback", json={"prediction_id": mine, "actual_value": 1})
+        assert feedback.status_code == 404
+
+
+async def test_feedback_stays_with_its_prediction(user: httpx.AsyncClient, publish: Publish) -> None:
+    await publish()
+    made = (await user.post("/predict", json={"features": [1, 2]})).json()["id"]
+    for value in (1.0, 2.0):
+        body = {"prediction_id": made, "actual_value": value, "feedback_score": 0.5}
+        said = await user.post("/feedback", json=body)
+        assert said.status_code == 201
+    assert said.json() == {
+        "prediction_id": made,
+        "actual_value": 2.0,
+        "score": 0.5,
+        "created_at": "2026-01-01T00:00:00Z",
+    }
+    assert (await user.get(f"/predictions/{made}")).json()["feedback"] == said.json()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"actual_value": "win"},
+        {"actual_value": True},
+        {"actual_value": 10**400},
+        {"actual_value": None},
+        {},
+        {"actual_value": 1, "feedback_score": "good"},
+    ],
+)
+async def test_feedback_that_does_not_fit_is_refused(
+    user: httpx.AsyncClient, publish: Publish, body: dict[str, Any]
+) -> None:
+    await publish()
+    made = (await user.post("/predict", json={"features": [1, 2]})).json()["id"]
+    answer = await user.post("/feedback", content=_json({"prediction_id": made, **body}))
+    assert answer.status_code == 422, answer.text
+
+
+# --- as of a key and a time --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def series(services: Services, publish: Publish, tmp_path: Path) -> Model:
+    """A model of a stored series: prediction = close + 2 x sma(close, 2)."""
+    lines = [
+        "date,ticker,close",
+        *(f"2024-01-{day:02},{ticker},{day * size}" for day in range(1, 11) for ticker, size in (("A", 1), ("B", 10))),
+    ]
+    (tmp_path / "series.csv").write_text("\n".join(lines) + "\n")
+    options = ImportOptions(time="date", keys=("ticker",))
+    dataset = await catalogue.import_file(
+        services.database,
+        services.tables,
+        tmp_path / "series.csv",
+        options,
+        name="series",
+        now=services.clock.now(),
+    )
+    features = (FeatureColumn("close", "close"), FeatureColumn("mean", "sma(close, 2)"))
+    target = TargetFacts("close", "pct_change", 1)
+    return await publish(dataset="series", dataset_sha256=dataset.sha256, features=features, target=target)
+
+
+@pytest.mark.usefixtures("series")
+async def test_a_key_and_a_time_give_what_their_features_give(user: httpx.AsyncClient) -> None:
+    dated = await user.post("/predict", json={"key": {"ticker": "B"}, "time": "2024-01-05"})
+    assert dated.status_code == 200, dated.text
+    assert dated.json()["features"] == {"close": 50.0, "mean": 45.0}
+    assert dated.json()["prediction"] == 140.0
+    assert dated.json()["target"] == {"column": "close", "value": 50.0 * 141}
+    assert dated.json()["warnings"] == []
+    vector = await user.post("/predict", json={"features": [50.0, 45.0]})
+    assert (vector.json()["prediction"], vector.json()["target"]) == (140.0, None)
+    stored = (await user.get(f"/predictions/{dated.json()['id']}")).json()
+    assert stored["input"]["key"] == {"ticker": "B"}
+    assert stored["features"] == dated.json()["features"]
+
+
+# --- models ------------------------------------------------------------------------------------------------------
+
+
+async def test_models_are_listed_newest_first_and_filtered(
+    user: httpx.AsyncClient, admin: httpx.AsyncClient, publish: Publish
+) -> None:
+    made = [await publish(), await publish(name="wine"), await publish()]
+    promoted = await admin.post(f"/models/{made[0].id}/promote", params={"new_stage": "production"})
+    assert promoted.json()["stage"] == "production"
+
+    async def ids(**params: Any) -> list[str]:
+        return [each["id"] for each in (await user.get("/models", params=params)).json()["items"]]
+
+    assert await ids() == [model.id for model in reversed(made)]
+    assert await ids(name="prices") == [made[2].id, made[0].id]
+    assert await ids(stage="production") == [made[0].id]
+    page = (await user.get("/models", params={"limit": 2})).json()
+    assert await ids(cursor=page["next"]) == [made[0].id]
+    assert (await user.get("/models", params={"stage": "live"})).status_code == 400
+
+
+async def test_a_model_shows_itself(user: httpx.AsyncClient, publish: Publish) -> None:
+    coefficients = {"coefficient": {"a": 1.0, "b": -2.0}}
+    model = await publish(importances=coefficients, recipe={"seed": 3})
+    shown = (await user.get(f"/models/{model.id}")).json()
+    assert (shown["name"], shown["version"], shown["metrics"]) == ("prices", 1, {"rmse": 1.0})
+    config = (await user.get(f"/models/{model.id}/config")).json()
+    assert config["recipe"] == {"seed": 3}
+    assert [feature["name"] for feature in config["features"]] == ["a", "b"]
+    importance = (await user.get(f"/models/{model.id}/importance")).json()
+    assert importance == {
+        "method": "coefficient",
+        "features": [{"feature": "b", "importance": -2.0}, {"feature": "a", "importance": 1.0}],
+    }
+
+
+@pytest.mark.parametrize(
+    ("measured", "method", "first"),
+    [
+        ({"permutation": {"a": -0.1, "b": -0.2}, "tree": {"a": 0.0, "b": 9.0}}, "permutation", "a"),
+        ({"tree": {"a": 1.0, "b": 9.0}, "coefficient": {"a": 5.0, "b": 0.0}}, "tree", "b"),
+        ({}, None, None),
+    ],
+)
+async def test_the_best_measure_of_importance_is_shown(
+    user: httpx.AsyncClient, publish: Publish, measured: dict[str, Any], method: str | None, first: str | None
+) -> None:
+    model = await publish(importances=measured)
+    ranking = (await user.get(f"/models/{model.id}/importance")).json()
+    assert ranking["method"] == method
+    assert [each["feature"] for each in ranking["features"]][:1] == ([first] if first else [])
+
+
+async def test_a_promotion_is_for_admins_and_counts_at_once(
+    user: httpx.AsyncClient, admin: httpx.AsyncClient, publish: Publish
+) -> None:
+    old, _ = await publish(bias=1.0), await publish(bias=2.0)
+    assert (await user.post("/predict", json={"features": [0, 0]})).json()["prediction"] == 2.0
+    refused = await user.post(f"/models/{old.id}/promote", params={"new_stage": "production"})
+    assert refused.status_code == 403
+    bad = await admin.post(f"/models/{old.id}/promote", params={"new_stage": "live"})
+    assert (bad.status_code, bad.json()["code"]) == (400, "INVALID_STAGE")
+    assert (await admin.post("/models/gone/promote", params={"new_stage": "dev"})).status_code == 404
+    assert (await admin.post(f"/models/{old.id}/promote", params={"new_stage": "production"})).status_code == 200
+    assert (await user.post("/predict", json={"features": [0, 0]})).json()["prediction"] == 1.0
+
+
+async def test_a_removed_model_is_gone_but_not_its_predictions(
+    user: httpx.AsyncClient, admin: httpx.AsyncClient, publish: Publish, services: Services
+) -> None:
+    kept, model = await publish(bias=1.0), await publish(bias=2.0)
+    made = (await user.post("/predict", json={"features": [0, 0]})).json()
+    assert (await user.delete(f"/models/{model.id}")).status_code == 403
+    assert (await admin.delete(f"/models/{model.id}")).status_code == 204
+    assert (await admin.delete(f"/models/{model.id}")).status_code == 404
+    assert (await user.get(f"/models/{model.id}/config")).status_code == 404
+    assert (await user.post("/predict", json={"features": [0, 0]})).json()["model"]["id"] == kept.id
+    assert (await user.get(f"/predictions/{made['id']}")).json()["model"]["id"] == model.id
+    left = [path for path in (services.settings.home / "artifacts").rglob("*") if path.is_file()]
+    assert {path.parent.name + path.name for path in left} == {kept.graph_sha256, kept.manifest_sha256}
+
+
+async def test_a_lost_artifact_is_unavailable_with_a_reason(
+    user: httpx.AsyncClient, publish: Publish, services: Services
+) -> None:
+    model = await publish()
+    services.artifacts.remove(model.manifest_sha256)
+    for answer in (
+        await user.get(f"/models/{model.id}/config"),
+        await user.get(f"/models/{model.id}/importance"),
+        await user.post("/predict", json={"features": [0, 0]}),
+    ):
+        assert answer.status_code == 503
+        assert model.manifest_sha256 in answer.json()["detail"]
+
+
+async def test_more_models_than_stay_loaded_all_answer(user: httpx.AsyncClient, publish: Publish) -> None:
+    made = [await publish(name=f"m{i}", bias=float(i)) for i in range(MAX_RESIDENT + 2)]
+    for _ in range(2):
+        for i, model in enumerate(made):
+            answer = await user.post("/predict", json={"features": [0, 0], "model": model.name})
+            assert answer.json()["prediction"] == float(i)
+
+
+def _json(body: Any) -> bytes:
+    """As JSON, with integers of any length."""
+    return json.dumps(body).encode()

@@ -1,0 +1,121 @@
+"""The commands for models and predictions, on a model that was trained by command."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from forecastle.cli import main
+
+RECIPE = """
+name = "bars"
+dataset = "bars"
+algorithm = "ridge"
+features = ["day = ret(close, 1)", "ticker"]
+target = { column = "close", transform = "log_return", horizon = 1 }
+"""
+ROWS = [
+    f"2024-0{1 + day // 28}-{1 + day % 28:02},{ticker},{100 + (day * 37 % 11) / 5}\n"
+    for day in range(84)
+    for ticker in "AB"
+]
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        assert self.code == 0, self.err
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def empty(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """One command in this process, in an empty home."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FORECASTLE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FORECASTLE_LOG__LEVEL", "error")
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr("sys.argv", ["forecastle", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Done(int(end.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def cli(empty: Cli, tmp_path: Path) -> Cli:
+    """The same, with a trained model `bars`."""
+    (tmp_path / "bars.csv").write_text("date,ticker,close\n" + "".join(ROWS))
+    (tmp_path / "bars.toml").write_text(RECIPE)
+    for arguments in (
+        ("data", "add", "bars.csv", "--name", "bars", "--time", "date", "--key", "ticker"),
+        ("train", "bars.toml"),
+    ):
+        done = empty(*arguments)
+        assert done.code == 0, done.err
+    return empty
+
+
+def test_models_and_predictions_by_command(cli: Cli) -> None:
+    listed = cli("models", "list", "--json").json["items"]
+    assert [(each["name"], each["version"], each["stage"]) for each in listed] == [("bars", 1, "dev")]
+    shown = cli("models", "show", "bars", "--json").json
+    assert shown["id"] == listed[0]["id"]
+    assert shown["manifest"]["features"][1]["categories"] == ["A", "B"]
+
+    by_time = cli("predict", "bars", "--key", "ticker=A", "--time", "2024-02-10", "--json").json
+    assert by_time["target"]["column"] == "close"
+    day = by_time["features"]["day"]
+    named = cli("predict", "bars", "--named", f"day={day!r}", "--named", "ticker=A", "--json").json
+    listed_features = json.dumps([day, "A"])
+    vector = cli("predict", shown["id"], "--features", listed_features, "--json").json
+    assert by_time["prediction"] == named["prediction"] == vector["prediction"]
+
+    for people in (("models", "list"), ("models", "show", "bars")):
+        assert "bars" in cli(*people).out
+    unseen = cli("predict", "bars", "--features", '[0.1, "Z"]')
+    assert "prediction" in unseen.out
+    assert "not seen in training" in unseen.err
+
+    promoted = cli("models", "promote", shown["id"], "production", "--json").json
+    assert promoted["stage"] == "production"
+    assert cli("predict", "--features", '[0.1, "A"]', "--json").json["model"]["id"] == shown["id"]
+    assert shown["id"] in cli("models", "remove", shown["id"]).out
+    assert cli("models", "list", "--json").json == {"items": [], "next": None}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (("predict",), 4, "expected one of --features, --named, --key and --time, found none"),
+        (("predict", "--features", "[1]", "--named", "a=1"), 4, "found --features and --named"),
+        (("predict", "--features", "[1"), 4, "--features: expected JSON, found [1"),
+        (("predict", "--features", "1"), 4, "--features: expected a list, or an object"),
+        (("predict", "--named", "a"), 4, "--named: expected NAME=VALUE, found a"),
+        (("predict", "--key", "ticker=A"), 4, "--time: expected an ISO 8601 date or time, found nothing"),
+        (("predict", "--time", "soon"), 4, "--time: expected an ISO 8601 date or time, found soon"),
+        (("predict", "--features", "[1]"), 8, "there is no model to answer with yet"),
+        (("predict", "bars", "--features", "[1]"), 5, "there is no model 'bars'"),
+        (("models", "show", "bars"), 5, "there is no model 'bars'"),
+        (("models", "remove", "bars"), 5, "there is no model 'bars'"),
+        (("models", "promote", "bars", "live"), 4, "stage: expected one of dev, staging, production, archived"),
+        (("models", "list", "--stage", "live"), 4, "found live"),
+        (("models", "list", "--cursor", "x"), 4, "cursor"),
+    ],
+)
+def test_a_bad_command_ends_with_one_line(empty: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
+    done = empty(*arguments)
+    assert (done.code, done.out) == (code, "")
+    assert message in done.err
+    assert "Traceback" not in done.err

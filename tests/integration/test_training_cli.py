@@ -1,0 +1,112 @@
+"""The command `train`."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from forecastle.cli import main
+
+
+class Done(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+Cli = Callable[..., Done]
+
+
+@pytest.fixture
+def cli(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FORECASTLE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("FORECASTLE_LOG__LEVEL", "error")
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def run(*arguments: str) -> Done:
+        monkeypatch.setattr("sys.argv", ["forecastle", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return Done(int(end.value.code or 0), *capfd.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def recipes(cli: Cli, tmp_path: Path) -> dict[str, str]:
+    """A table, and files of recipes that can be trained, that fail in training, and that do not fit the table."""
+    rows = (f"{row},{row * row % 7},{row + row * row % 7}" for row in range(60))
+    (tmp_path / "numbers.csv").write_text("\n".join(["a,b,total", *rows]))
+    assert cli("data", "add", "numbers.csv", "--name", "numbers", "--time", "none").code == 0
+    start = 'name = "sums"\ndataset = "numbers"\n'
+    texts = {
+        "ridge": 'features = ["a", "b"]\nalgorithm = "ridge"\ntarget = "total"\n',
+        "forest": 'features = ["a", "b"]\nalgorithm = "random_forest"\ntarget = "total"\n',
+        "one-class": (
+            'features = ["b"]\nalgorithm = "logistic"\ntarget = { column = "a > 100", task = "classification" }\n'
+        ),
+        "misspelt": 'features = ["a"]\nalgorithm = "rigde"\ntarget = "total"\n',
+        "unfit": 'features = ["tootal"]\nalgorithm = "ridge"\ntarget = "a"\n',
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.toml").write_text(start + text)
+    return {name: f"{name}.toml" for name in texts}
+
+
+def test_recipes_are_trained_here_when_nobody_else_does(cli: Cli, recipes: dict[str, str]) -> None:
+    done = cli("train", recipes["ridge"], recipes["forest"], "--json")
+    assert done.code == 0, done.err
+    ridge, forest = done.json
+    assert [training["status"] for training in (ridge, forest)] == ["completed", "completed"]
+    assert {ridge["version"], forest["version"]} == {1, 2}
+    assert ridge["metrics"]["rmse"] < ridge["baselines"]["mean"]["rmse"]
+    again = cli("train", recipes["ridge"], "--json").json[0]
+    assert again["duplicate"]
+    assert again["model_id"] == ridge["model_id"]
+    shown = cli("train", recipes["ridge"])
+    assert "completed, known already" in shown.out
+    assert "beats it" in shown.out
+
+
+def test_submitting_does_not_wait(cli: Cli, recipes: dict[str, str]) -> None:
+    (made,) = cli("train", recipes["ridge"], "--no-watch", "--json").json
+    assert (made["status"], made["metrics"]) == ("pending", None)
+
+
+def test_a_failed_training_is_told_and_ends_with_partial_success(cli: Cli, recipes: dict[str, str]) -> None:
+    done = cli("train", recipes["ridge"], recipes["one-class"])
+    assert done.code == 10
+    assert "one-class.toml: target.column: expected 2 to 100 classes" in done.err
+    assert "completed" in done.out
+    assert "failed" in done.out
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "misspelt",
+            "misspelt.toml: algorithm: expected one of ridge, logistic, random_forest, lightgbm (did you mean ridge?)",
+        ),
+        ("unfit", "unfit.toml: tootal: at character 1: expected a column"),
+    ],
+)
+def test_a_recipe_that_cannot_be_trained_stops_everything_before_it_starts(
+    cli: Cli, recipes: dict[str, str], name: str, message: str
+) -> None:
+    done = cli("train", recipes["ridge"], recipes[name])
+    assert done.code == 4
+    assert message in done.err
+    assert cli("jobs", "list", "--json").json["items"] == []
+
+
+def test_a_file_that_is_not_there(cli: Cli) -> None:
+    done = cli("train", "nowhere.toml")
+    assert (done.code, "nowhere.toml: No such file" in done.err) == (4, True)

@@ -1,0 +1,123 @@
+"""Preprocessing learns from the training rows alone, and its graph computes the same."""
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import polars as pl
+import pytest
+
+from forecastle.training.arrays import Floats
+from forecastle.training.errors import TrainingFailed
+from forecastle.training.graphs import INPUT, GraphBuilder
+from forecastle.training.preprocess import Preprocessor, encode, fit, learn_categories
+
+FRAME = pl.DataFrame(
+    {
+        "city": ["b", "a", "b", None, "c"],
+        "heat": [1.0, 2.0, 3.0, 4.0, 1e9],
+        "flat": [7.0] * 5,
+    }
+)
+TRAINING = np.array([0, 1, 2, 3])
+
+
+def fitted(**options: Any) -> tuple[Preprocessor, Floats]:
+    categories = learn_categories(FRAME, TRAINING)
+    matrix = encode(FRAME, categories)
+    settings: dict[str, Any] = {"order": (0, 1, 2), "fill_missing": False, "standardise": True} | options
+    return fit(matrix[TRAINING], categories, **settings), matrix
+
+
+def in_graph(preprocessor: Preprocessor, matrix: Floats) -> Floats:
+    graph = GraphBuilder()
+    result = preprocessor.emit(graph, INPUT)
+    model = graph.finish(result, name="columns", features=matrix.shape[1], classes=len(preprocessor.sources))
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    columns: Floats = session.run(None, {INPUT: matrix})[0]
+    return columns
+
+
+def test_categories_are_those_of_the_training_rows_and_everything_else_is_unknown() -> None:
+    categories = learn_categories(FRAME, TRAINING)
+    assert categories == (("a", "b"), None, None)
+    assert encode(FRAME, categories)[:, 0].tolist() == [1, 0, 1, -1, -1]
+
+
+def test_standardised_columns_have_mean_0_and_deviation_1_over_the_training_rows() -> None:
+    preprocessor, matrix = fitted()
+    columns = preprocessor.transform(matrix)[TRAINING]
+    assert columns[:, 0].mean() == pytest.approx(0)
+    assert columns[:, 0].std() == pytest.approx(1)
+
+
+def test_a_row_outside_the_training_window_moves_nothing() -> None:
+    preprocessor, matrix = fitted(fill_missing=True)
+    assert preprocessor.centre is not None
+    assert preprocessor.centre[0] == 2.5  # the 1e9 of the last row is not in it
+    assert matrix[4, 1] == 1e9
+
+
+def test_a_constant_column_becomes_zero() -> None:
+    preprocessor, matrix = fitted()
+    assert preprocessor.transform(matrix)[:, 1].tolist() == [0] * 5
+    almost = np.full((10, 1), 0.1)  # whose computed deviation is not quite 0
+    assert fit(almost, [None], order=[0], fill_missing=False, standardise=True).transform(almost).tolist() == [[0]] * 10
+
+
+def test_missing_numbers_get_the_median_of_the_training_rows() -> None:
+    matrix = np.array([[1.0], [2.0], [9.0], [np.nan]])
+    preprocessor = fit(matrix, [None], order=[0], fill_missing=True, standardise=False)
+    assert preprocessor.transform(matrix)[:, 0].tolist() == [1, 2, 9, 2]
+
+
+def test_a_number_missing_in_all_training_rows_is_zero() -> None:
+    matrix = np.array([[np.nan, 1.0], [np.nan, 2.0]])
+    preprocessor = fit(matrix, [None, None], order=[0, 1], fill_missing=True, standardise=True)
+    assert np.isfinite(preprocessor.transform(matrix)).all()
+
+
+@pytest.mark.parametrize("standardise", [True, False])
+@pytest.mark.parametrize("fill_missing", [True, False])
+def test_the_graph_computes_the_same(*, standardise: bool, fill_missing: bool) -> None:
+    preprocessor, matrix = fitted(standardise=standardise, fill_missing=fill_missing)
+    if fill_missing:
+        matrix = np.vstack([matrix, [np.nan] * 3, [-1, np.nan, np.nan]])
+    assert (in_graph(preprocessor, matrix) == preprocessor.transform(matrix)).all()
+
+
+@pytest.mark.parametrize("features", [["city"], ["heat"], ["city", "heat"]])
+def test_any_mixture_of_kinds_will_do(features: list[str]) -> None:
+    frame = FRAME.select(features)
+    categories = learn_categories(frame, TRAINING)
+    matrix = encode(frame, categories)
+    preprocessor = fit(matrix, categories, order=range(len(features)), fill_missing=False, standardise=True)
+    assert (in_graph(preprocessor, matrix) == preprocessor.transform(matrix)).all()
+
+
+def test_columns_come_in_the_order_asked_for_whatever_order_was_declared() -> None:
+    preprocessor, matrix = fitted(order=(2, 1, 0))
+    assert preprocessor.sources.tolist() == [2, 1, 0, 0]
+    swapped = FRAME.select("flat", "heat", "city")
+    categories = learn_categories(swapped, TRAINING)
+    again = fit(
+        encode(swapped, categories)[TRAINING], categories, order=(0, 1, 2), fill_missing=False, standardise=True
+    )
+    assert (again.transform(encode(swapped, categories)) == preprocessor.transform(matrix)).all()
+
+
+def test_infinite_values_are_missing() -> None:
+    frame = pl.DataFrame({"ratio": [1.0, np.inf, -np.inf, np.nan]})
+    assert np.isnan(encode(frame, [None])[1:]).all()
+
+
+def test_what_cannot_be_learned_from_is_refused() -> None:
+    empty = pl.DataFrame({"city": pl.Series([None, None], dtype=pl.String)})
+    categories = learn_categories(empty, np.array([0, 1]))
+    with pytest.raises(TrainingFailed, match="every feature is empty"):
+        fit(encode(empty, categories), categories, order=[0], fill_missing=False, standardise=False)
+    with pytest.raises(TrainingFailed, match="too large to standardise"):
+        fit(np.array([[1e300], [-1e300]]), [None], order=[0], fill_missing=False, standardise=True)
+    many = pl.DataFrame({"id": [f"{number}" for number in range(1001)]})
+    with pytest.raises(TrainingFailed, match="feature id has 1,001 categories; at most 1,000"):
+        learn_categories(many, np.arange(1001))

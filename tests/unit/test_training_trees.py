@@ -1,0 +1,96 @@
+"""LightGBM's trees, read from its text: missing values, values near zero, thresholds, deep and empty trees."""
+
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+
+from forecastle.training import openmp
+from forecastle.training.algorithms import trees
+from forecastle.training.algorithms.lightgbm import ZERO_BOUND, read_trees
+from forecastle.training.algorithms.trees import Tree
+from forecastle.training.arrays import Floats
+from forecastle.training.errors import TrainingFailed
+from forecastle.training.graphs import INPUT, GraphBuilder
+
+openmp.load()
+import lightgbm  # noqa: E402
+
+
+def booster(matrix: Floats, **settings: Any) -> lightgbm.Booster:
+    target = np.nan_to_num(matrix[:, 0]) + np.isnan(matrix).sum(axis=1)
+    usual = {"verbosity": -1, "num_threads": 1, "min_data_in_leaf": 2, "min_data_in_bin": 1, "num_leaves": 16}
+    return lightgbm.train(usual | settings, lightgbm.Dataset(matrix, target, params=usual | settings), 10)
+
+
+def answers(grown: list[Tree], matrix: Floats) -> Floats:
+    graph = GraphBuilder()
+    model = graph.finish(
+        graph.vector(trees.emit(graph, INPUT, grown, outputs=1)), name="out", features=matrix.shape[1], classes=0
+    )
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    found: Floats = session.run(None, {INPUT: matrix})[0]
+    return found
+
+
+def numbers(rows: int = 300) -> Floats:
+    return np.random.default_rng(0).normal(size=(rows, 3))
+
+
+def with_gaps(matrix: Floats) -> Floats:
+    holes = np.random.default_rng(1).random(matrix.shape) < 0.3
+    return np.where(holes, np.nan, matrix)
+
+
+def same(model: lightgbm.Booster, matrix: Floats) -> None:
+    assert answers(read_trees(model.model_to_string(), 1), matrix) == pytest.approx(
+        model.predict(matrix), rel=1e-12, abs=1e-12
+    )
+
+
+def test_missing_goes_where_it_went_in_training() -> None:
+    matrix = with_gaps(numbers())
+    same(booster(matrix), matrix)
+
+
+def test_missing_is_zero_to_a_model_that_has_seen_none() -> None:
+    model = booster(numbers())
+    same(model, with_gaps(numbers()))
+    same(model, np.full((1, 3), np.nan))
+
+
+@pytest.mark.parametrize("size", [0.0, 1e-300, 1e-36, ZERO_BOUND, np.nextafter(ZERO_BOUND, 1), 1e-34])
+def test_values_near_zero_are_read_as_the_library_reads_them(size: float) -> None:
+    rng = np.random.default_rng(2)
+    matrix = rng.choice([-1.0, -0.0, 0.0, 1.0], size=(300, 3))
+    signs = rng.choice([-1.0, 1.0], size=matrix.shape)
+    same(booster(matrix), np.where(matrix == 0, signs * size, matrix))
+
+
+def test_a_value_on_a_threshold_goes_the_way_of_the_library() -> None:
+    model = booster(numbers())
+    grown = read_trees(model.model_to_string(), 1)
+    thresholds = np.concatenate([tree.threshold for tree in grown])
+    for exact in (thresholds, np.nextafter(thresholds, np.inf), np.nextafter(thresholds, -np.inf)):
+        same(model, np.repeat(exact[:, None], 3, axis=1))
+
+
+def test_trees_as_deep_as_their_leaves_allow() -> None:
+    matrix = np.geomspace(1, 1e12, 2000)[:, None]
+    model = booster(matrix, num_leaves=1500, min_data_in_leaf=1, max_bin=5000)
+    same(model, matrix)
+
+
+def test_a_tree_without_a_split_answers_its_one_value() -> None:
+    assert (answers([Tree.constant(2.5), Tree.constant(-1.0)], numbers(5)) == 1.5).all()
+    same(booster(numbers(), min_data_in_leaf=1000), numbers())
+
+
+def test_what_the_graph_cannot_say_is_refused() -> None:
+    matrix = np.random.default_rng(0).integers(0, 4, (300, 2)).astype(np.float64)
+    settings = {"verbosity": -1, "num_threads": 1, "min_data_per_group": 1, "max_cat_to_onehot": 1}
+    table = lightgbm.Dataset(matrix, matrix[:, 0], params=settings, categorical_feature=[0])
+    for model in (lightgbm.train(settings, table, 2), booster(matrix, zero_as_missing=True)):
+        with pytest.raises(TrainingFailed, match="cannot be exported"):
+            read_trees(model.model_to_string(), 1)
