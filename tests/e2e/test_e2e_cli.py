@@ -114,15 +114,15 @@ def test_the_version(cli: Cli) -> None:
     assert shown.stdout.count(".") == 2
 
 
-def test_the_first_admin_is_shown_once(cli: Cli) -> None:
-    first, second = cli("user", "list", "--json"), cli("user", "list", "--json")
+def test_the_first_admin_is_shown_once(tmp_path: Path, cli_here: Cli) -> None:
+    first, second = (cli_here(tmp_path, "user", "list", "--json") for _ in range(2))
     assert "password" in first.stderr
     assert "password" not in second.stderr
     assert [user["username"] for user in json.loads(second.stdout)] == ["admin"]
 
 
-def test_a_model_of_the_command_line_is_recognised_by_it(used_home: Path, cli_at: Cli) -> None:
-    again = json.loads(cli_at(used_home, "train", "bars.json", "--json").stdout)
+def test_a_model_of_the_command_line_is_recognised_by_it(used_home: Path, cli_here: Cli) -> None:
+    again = json.loads(cli_here(used_home, "train", "bars.json", "--json").stdout)
     assert again[0]["duplicate"] is True
     assert again[0]["status"] == "completed"
 

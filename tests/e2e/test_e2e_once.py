@@ -100,14 +100,14 @@ def test_two_processes_at_the_same_instant_make_one_model(
     tmp_path: Path,
     database_environment: Mapping[str, str],
     launch: Callable[..., AbstractContextManager[tuple[object, str]]],
-    cli_at: Callable[..., subprocess.CompletedProcess[str]],
+    cli_here: Callable[..., subprocess.CompletedProcess[str]],
     bars_csv: bytes,
     bars_recipe: Mapping[str, Any],
 ) -> None:
     """Two command lines submit while a server's runner works on the same home."""
     (tmp_path / "bars.csv").write_bytes(bars_csv)
     (tmp_path / "recipe.json").write_text(json.dumps(dict(bars_recipe)))
-    added = cli_at(tmp_path, "data", "add", "bars.csv", "--name", "bars", "--key", "ticker", **database_environment)
+    added = cli_here(tmp_path, "data", "add", "bars.csv", "--name", "bars", "--key", "ticker", **database_environment)
     assert added.returncode == 0, added.stderr
     with launch(tmp_path, **database_environment):
         command = [sys.executable, "-m", "forecastle", "train", "recipe.json", "--json"]
@@ -123,5 +123,5 @@ def test_two_processes_at_the_same_instant_make_one_model(
     assert [training["status"] for training in trained] == ["completed", "completed"]
     assert len({training["model_id"] for training in trained}) == 1
     assert sorted(training["duplicate"] for training in trained) == [False, True]
-    listed = json.loads(cli_at(tmp_path, "models", "list", "--json", **database_environment).stdout)
+    listed = json.loads(cli_here(tmp_path, "models", "list", "--json", **database_environment).stdout)
     assert len(listed["items"] if isinstance(listed, dict) else listed) == 1
