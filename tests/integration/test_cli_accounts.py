@@ -1,92 +1,52 @@
 """The commands for accounts, database and settings, on every database."""
 
-import io
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
+from commands import Cli
 
-from forecastle.cli import main
 from forecastle.settings import DatabaseSettings
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Done]
-
-
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    folder = tmp_path / "home"
-    folder.mkdir()
-    return folder
-
-
-@pytest.fixture
-def local(home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """One command in this process, in an empty home."""
-    monkeypatch.chdir(home)
-    monkeypatch.setenv("FORECASTLE_HOME", str(home))
-    monkeypatch.setenv("FORECASTLE_LOG__LEVEL", "error")
-
-    def run(*arguments: str, stdin: str = "") -> Done:
-        monkeypatch.setattr("sys.stdin", io.StringIO(stdin))
-        monkeypatch.setattr("sys.argv", ["forecastle", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return Done(int(end.value.code or 0), *capfd.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def cli(local: Cli, empty_database_settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """The same on a database that is empty at first."""
+def anywhere(cli: Cli, empty_database_settings: DatabaseSettings, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """A command on a database that is empty at first; once on SQLite, once on PostgreSQL."""
     monkeypatch.setenv("FORECASTLE_DATABASE__URL", str(empty_database_settings.url))
-    return local
+    return cli
 
 
-def test_an_account_is_made_listed_and_removed(cli: Cli) -> None:
-    made = cli("user", "add", "Ada", "--role", "viewer", "--password-stdin", "--json", stdin="correct horse\n").json
+def test_an_account_is_made_listed_and_removed(anywhere: Cli) -> None:
+    made = anywhere(
+        "user", "add", "Ada", "--role", "viewer", "--password-stdin", "--json", stdin="correct horse\n"
+    ).json
     assert (made["username"], made["role"]) == ("Ada", "viewer")
     assert "password" not in made
-    assert [user["username"] for user in cli("user", "list", "--json").json] == ["Ada", "admin"]
-    assert cli("user", "remove", "ada", "--yes", "--json").json["id"] == made["id"]
-    assert [user["username"] for user in cli("user", "list", "--json").json] == ["admin"]
+    assert [user["username"] for user in anywhere("user", "list", "--json").json] == ["Ada", "admin"]
+    assert anywhere("user", "remove", "ada", "--yes", "--json").json["id"] == made["id"]
+    assert [user["username"] for user in anywhere("user", "list", "--json").json] == ["admin"]
 
 
-def test_a_generated_password_is_shown_once(cli: Cli) -> None:
-    made = cli("user", "add", "ada", "--generate", "--json").json
+def test_a_generated_password_is_shown_once(anywhere: Cli) -> None:
+    made = anywhere("user", "add", "ada", "--generate", "--json").json
     assert len(made["password"]) >= 16
-    shown = cli("user", "add", "bob", "--generate")
+    shown = anywhere("user", "add", "bob", "--generate")
     assert "bob" in shown.out
     assert "only this once" in shown.err
-    assert cli("user", "list").out.count("ada") == 1
+    assert anywhere("user", "list").out.count("ada") == 1
 
 
-def test_a_table_names_everybody(cli: Cli) -> None:
-    cli("user", "add", "ada", "--password-stdin", stdin="correct horse\n")
-    table = cli("user", "list").out
+def test_a_table_names_everybody(anywhere: Cli) -> None:
+    anywhere("user", "add", "ada", "--password-stdin", stdin="correct horse\n")
+    table = anywhere("user", "list").out
     assert table.splitlines()[0].split() == ["username", "role", "created", "id"]
     assert "ada" in table
 
 
-def test_a_token_is_alone_on_standard_output(cli: Cli) -> None:
-    cli("user", "add", "ada", "--password-stdin", stdin="correct horse\n")
-    token = cli("user", "token", "ADA")
+def test_a_token_is_alone_on_standard_output(anywhere: Cli) -> None:
+    anywhere("user", "add", "ada", "--password-stdin", stdin="correct horse\n")
+    token = anywhere("user", "token", "ADA")
     assert token.out.strip().count(".") == 2
-    assert cli("user", "token", "ada", "--json").json["expires_in"] == 3600
+    assert anywhere("user", "token", "ada", "--json").json["expires_in"] == 3600
 
 
 @pytest.mark.parametrize(
@@ -107,53 +67,56 @@ def test_a_token_is_alone_on_standard_output(cli: Cli) -> None:
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
-    cli: Cli, arguments: list[str], stdin: str, code: int, text: str
+    anywhere: Cli, arguments: list[str], stdin: str, code: int, text: str
 ) -> None:
-    cli("user", "list")  # the first start, which makes the admin
-    failed = cli(*arguments, stdin=stdin)
+    anywhere("user", "list")  # the first start, which makes the admin
+    failed = anywhere(*arguments, stdin=stdin)
     assert (failed.code, failed.out) == (code, "")
     assert text in failed.err
     assert "Traceback" not in failed.err
 
 
-def test_a_new_password_takes_the_place_of_the_old(cli: Cli) -> None:
-    cli("user", "add", "ada", "--password-stdin", stdin="correct horse\n")
-    assert cli("user", "password", "ada", "--password-stdin", "--json", stdin="wrong horse\n").json["username"] == "ada"
+def test_a_new_password_takes_the_place_of_the_old(anywhere: Cli) -> None:
+    anywhere("user", "add", "ada", "--password-stdin", stdin="correct horse\n")
+    assert (
+        anywhere("user", "password", "ada", "--password-stdin", "--json", stdin="wrong horse\n").json["username"]
+        == "ada"
+    )
 
 
-def test_the_schema_goes_up_and_down(cli: Cli) -> None:
-    before = cli("db", "current", "--json").json
+def test_the_schema_goes_up_and_down(anywhere: Cli) -> None:
+    before = anywhere("db", "current", "--json").json
     assert before["revision"] is None
     assert before["pending"]
-    assert cli("db", "upgrade", "--json").json["pending"] == []
-    assert cli("db", "check", "--json").json["revision"] == before["pending"][-1]
-    assert cli("db", "downgrade", "base", "--yes", "--json").json["revision"] is None
-    hinted = cli("db", "check")
+    assert anywhere("db", "upgrade", "--json").json["pending"] == []
+    assert anywhere("db", "check", "--json").json["revision"] == before["pending"][-1]
+    assert anywhere("db", "downgrade", "base", "--yes", "--json").json["revision"] is None
+    hinted = anywhere("db", "check")
     assert hinted.code == 0
     assert "forecastle db upgrade" in hinted.err
 
 
-def test_the_database_is_named_without_its_password(local: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_database_is_named_without_its_password(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORECASTLE_DATABASE__URL", "postgresql://ada:hunter22@127.0.0.1:1/none")
-    away = local("db", "check")
+    away = cli("db", "check")
     assert away.code == 8
     assert "the database cannot be used" in away.err
     assert "hunter22" not in away.err
-    assert "hunter22" not in local("config", "show", "--json").out
+    assert "hunter22" not in cli("config", "show", "--json").out
 
 
-def test_nothing_is_removed_without_a_yes(local: Cli) -> None:
-    assert local("db", "upgrade").code == 0
-    assert local("db", "downgrade", "base", stdin="n\n").code == 1
-    assert local("db", "current", "--json").json["revision"] is not None
+def test_nothing_is_removed_without_a_yes(cli: Cli) -> None:
+    assert cli("db", "upgrade").code == 0
+    assert cli("db", "downgrade", "base", stdin="n\n").code == 1
+    assert cli("db", "current", "--json").json["revision"] is not None
 
 
-def test_settings_tell_where_they_came_from(local: Cli, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (home / ".env").write_text("FORECASTLE_SERVER__PORT=9001\nFORECASTLE_SERVER__HOST=0.0.0.0\n")
+def test_settings_tell_where_they_came_from(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / ".env").write_text("FORECASTLE_SERVER__PORT=9001\nFORECASTLE_SERVER__HOST=0.0.0.0\n")
     monkeypatch.setenv("forecastle_server__port", "9002")
     monkeypatch.setenv("FORECASTLE_JOBS", '{"workers": 1}')
     monkeypatch.setenv("FORECASTLE_AUTH__SECRET", "hunter22" * 5)
-    shown = local("config", "show", "--json")
+    shown = cli("config", "show", "--json")
     found = {each["variable"]: (each["value"], each["source"]) for each in shown.json}
     assert found["FORECASTLE_SERVER__PORT"] == (9002, "environment")
     assert found["FORECASTLE_SERVER__HOST"] == ("0.0.0.0", ".env")  # noqa: S104 - nothing listens
@@ -161,12 +124,12 @@ def test_settings_tell_where_they_came_from(local: Cli, home: Path, monkeypatch:
     assert found["FORECASTLE_DATABASE__URL"] == (None, "default")
     assert found["FORECASTLE_DATABASE__POOL_SIZE"] == (20, "default")
     assert found["FORECASTLE_AUTH__SECRET"] == ("***", "environment")
-    assert "hunter22" not in shown.out + local("config", "show").out
+    assert "hunter22" not in shown.out + cli("config", "show").out
 
 
-def test_settings_that_can_be_used_pass(local: Cli, home: Path) -> None:
-    assert local("config", "check", "--json").json == {"ok": True, "home": str(home)}
-    assert str(home) in local("config", "check").out.replace("\n", "")
+def test_settings_that_can_be_used_pass(cli: Cli, home: Path) -> None:
+    assert cli("config", "check", "--json").json == {"ok": True, "home": str(home)}
+    assert str(home) in cli("config", "check").out.replace("\n", "")
 
 
 @pytest.mark.parametrize(
@@ -179,10 +142,10 @@ def test_settings_that_can_be_used_pass(local: Cli, home: Path) -> None:
     ],
 )
 def test_settings_that_cannot_be_used_are_named(
-    local: Cli, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
+    cli: Cli, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    failed = local("config", "check")
+    failed = cli("config", "check")
     assert failed.code == 3
     assert variable in failed.err
     assert "Traceback" not in failed.err

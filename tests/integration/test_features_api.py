@@ -1,13 +1,13 @@
 """Features over HTTP and on the command line."""
 
-import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import httpx
 import pytest
+from commands import Cli
 from fastapi import FastAPI
 
 from forecastle.api import problems
@@ -16,7 +16,6 @@ from forecastle.api.routes import features
 from forecastle.auth import users
 from forecastle.auth.passwords import Passwords
 from forecastle.bootstrap import Services, open_services
-from forecastle.cli.main import invoke
 from forecastle.clock import ManualClock
 from forecastle.data import catalogue
 from forecastle.data.options import ImportOptions
@@ -157,34 +156,6 @@ async def test_features_need_an_account(http: httpx.AsyncClient) -> None:
     http.headers.pop("Authorization")
     assert (await http.get("/features")).status_code == 401
     assert (await previewed(http, "close")).status_code == 401
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Done]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FORECASTLE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FORECASTLE_LOG__LEVEL", "error")
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments: str) -> Done:
-        code = invoke([*arguments])
-        return Done(code, *capfd.readouterr())
-
-    return run
 
 
 @pytest.fixture

@@ -6,51 +6,15 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import psutil
 import pytest
+from commands import Cli
 
 from forecastle.bootstrap import open_services, prepare
-from forecastle.cli import main
 from forecastle.jobs import queue
 from forecastle.settings import load_settings
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Done]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FORECASTLE_LOG__LEVEL", "error")
-    return tmp_path / "home"
-
-
-@pytest.fixture
-def cli(home: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.setenv("FORECASTLE_HOME", str(home))
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr("sys.argv", ["forecastle", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return Done(int(end.value.code or 0), *capfd.readouterr())
-
-    return run
 
 
 @pytest.fixture

@@ -1,13 +1,10 @@
 """The commands for models and predictions, on a model that was trained by command."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-
-from forecastle.cli import main
+from commands import Cli
 
 RECIPE = """
 name = "bars"
@@ -23,76 +20,46 @@ ROWS = [
 ]
 
 
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        assert self.code == 0, self.err
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Done]
-
-
 @pytest.fixture
-def empty(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """One command in this process, in an empty home."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FORECASTLE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FORECASTLE_LOG__LEVEL", "error")
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr("sys.argv", ["forecastle", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return Done(int(end.value.code or 0), *capfd.readouterr())
-
-    return run
-
-
-@pytest.fixture
-def cli(empty: Cli, tmp_path: Path) -> Cli:
-    """The same, with a trained model `bars`."""
+def trained(cli: Cli, tmp_path: Path) -> Cli:
+    """Commands in a home with a trained model `bars`."""
     (tmp_path / "bars.csv").write_text("date,ticker,close\n" + "".join(ROWS))
     (tmp_path / "bars.toml").write_text(RECIPE)
     for arguments in (
         ("data", "add", "bars.csv", "--name", "bars", "--time", "date", "--key", "ticker"),
         ("train", "bars.toml"),
     ):
-        done = empty(*arguments)
+        done = cli(*arguments)
         assert done.code == 0, done.err
-    return empty
+    return cli
 
 
-def test_models_and_predictions_by_command(cli: Cli) -> None:
-    listed = cli("models", "list", "--json").json["items"]
+def test_models_and_predictions_by_command(trained: Cli) -> None:
+    listed = trained("models", "list", "--json").json["items"]
     assert [(each["name"], each["version"], each["stage"]) for each in listed] == [("bars", 1, "dev")]
-    shown = cli("models", "show", "bars", "--json").json
+    shown = trained("models", "show", "bars", "--json").json
     assert shown["id"] == listed[0]["id"]
     assert shown["manifest"]["features"][1]["categories"] == ["A", "B"]
 
-    by_time = cli("predict", "bars", "--key", "ticker=A", "--time", "2024-02-10", "--json").json
+    by_time = trained("predict", "bars", "--key", "ticker=A", "--time", "2024-02-10", "--json").json
     assert by_time["target"]["column"] == "close"
     day = by_time["features"]["day"]
-    named = cli("predict", "bars", "--named", f"day={day!r}", "--named", "ticker=A", "--json").json
+    named = trained("predict", "bars", "--named", f"day={day!r}", "--named", "ticker=A", "--json").json
     listed_features = json.dumps([day, "A"])
-    vector = cli("predict", shown["id"], "--features", listed_features, "--json").json
+    vector = trained("predict", shown["id"], "--features", listed_features, "--json").json
     assert by_time["prediction"] == named["prediction"] == vector["prediction"]
 
     for people in (("models", "list"), ("models", "show", "bars")):
-        assert "bars" in cli(*people).out
-    unseen = cli("predict", "bars", "--features", '[0.1, "Z"]')
+        assert "bars" in trained(*people).out
+    unseen = trained("predict", "bars", "--features", '[0.1, "Z"]')
     assert "prediction" in unseen.out
     assert "not seen in training" in unseen.err
 
-    promoted = cli("models", "promote", shown["id"], "production", "--json").json
+    promoted = trained("models", "promote", shown["id"], "production", "--json").json
     assert promoted["stage"] == "production"
-    assert cli("predict", "--features", '[0.1, "A"]', "--json").json["model"]["id"] == shown["id"]
-    assert shown["id"] in cli("models", "remove", shown["id"]).out
-    assert cli("models", "list", "--json").json == {"items": [], "next": None}
+    assert trained("predict", "--features", '[0.1, "A"]', "--json").json["model"]["id"] == shown["id"]
+    assert shown["id"] in trained("models", "remove", shown["id"]).out
+    assert trained("models", "list", "--json").json == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize(
@@ -114,8 +81,8 @@ def test_models_and_predictions_by_command(cli: Cli) -> None:
         (("models", "list", "--cursor", "x"), 4, "cursor"),
     ],
 )
-def test_a_bad_command_ends_with_one_line(empty: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
-    done = empty(*arguments)
+def test_a_bad_command_ends_with_one_line(cli: Cli, arguments: tuple[str, ...], code: int, message: str) -> None:
+    done = cli(*arguments)
     assert (done.code, done.out) == (code, "")
     assert message in done.err
     assert "Traceback" not in done.err

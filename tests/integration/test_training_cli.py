@@ -1,42 +1,9 @@
 """The command `train`."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import pytest
-
-from forecastle.cli import main
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-Cli = Callable[..., Done]
-
-
-@pytest.fixture
-def cli(tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Cli:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("FORECASTLE_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("FORECASTLE_LOG__LEVEL", "error")
-    monkeypatch.setenv("COLUMNS", "120")
-
-    def run(*arguments: str) -> Done:
-        monkeypatch.setattr("sys.argv", ["forecastle", *arguments])
-        with pytest.raises(SystemExit) as end:
-            main()
-        return Done(int(end.value.code or 0), *capfd.readouterr())
-
-    return run
+from commands import Cli
 
 
 @pytest.fixture
