@@ -1,6 +1,5 @@
 """Fixtures of the black-box tests: the command line and real servers, in processes and homes of their own."""
 
-import asyncio
 import csv
 import io
 import os
@@ -18,8 +17,8 @@ from random import Random
 from secrets import token_hex
 from typing import Any
 
-import asyncpg
 import httpx
+import postgresql
 import pytest
 from sqlalchemy.engine import URL
 
@@ -139,20 +138,8 @@ def cli_here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 
 @contextmanager
 def _postgresql_url(server: URL) -> Iterator[str]:
-    name = f"e2e_{token_hex(6)}"
-    asyncio.run(_execute(server, f"CREATE DATABASE {name} TEMPLATE template0"))
-    try:
-        yield server.set(database=name).render_as_string(hide_password=False)
-    finally:
-        asyncio.run(_execute(server, f"DROP DATABASE {name} WITH (FORCE)"))
-
-
-async def _execute(server: URL, statement: str) -> None:
-    connection = await asyncpg.connect(server.render_as_string(hide_password=False))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()
+    with postgresql.database(server) as url:
+        yield url.render_as_string(hide_password=False)
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
