@@ -6,7 +6,7 @@ from datetime import timedelta
 from itertools import product
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 from sqlalchemy.exc import IntegrityError
 
 from forecastle.clock import ManualClock
@@ -16,8 +16,9 @@ from forecastle.jobs import leases, queue
 from forecastle.jobs.errors import BadStatus, JobEnded, JobNotFound
 from forecastle.jobs.job import Job
 from forecastle.jobs.journal import Line, Report
-from forecastle.jobs.machine import ALLOWED, RUNNING, STATUSES, Status
+from forecastle.jobs.machine import ALLOWED, PUT_BACK, RUNNING, STATUSES, Status
 from forecastle.jobs.queue import Submission
+from forecastle.jobs.tables import JobChangeRow
 
 KINDS = ("echo",)
 
@@ -41,12 +42,24 @@ class Desk:
             return await leases.claim(session, runner, kinds=KINDS, limit=limit, now=self.clock.now())
 
     async def put(self, status: Status, dedupe: str | None = None) -> str:
-        """A job in that status, by hand."""
-        job = (await self.submit()).job
-        async with self.database.write() as session:
-            values = {"status": status, "dedupe": dedupe, "id": job.id}
-            await session.execute(text("UPDATE jobs SET status = :status, dedupe = :dedupe WHERE id = :id"), values)
+        """A job in that status, by the shortest way there."""
+        job = (await self.submit(dedupe)).job
+        way: tuple[Status, ...] = STATUSES[1 : STATUSES.index(status) + 1]
+        for step in way if status in {*RUNNING, "completed"} else (status,):
+            await self.set_status(job.id, step)
         return job.id
+
+    async def set_status(self, job_id: str, status: str) -> None:
+        """As anybody with access to the database can."""
+        async with self.database.write() as session:
+            values = {"status": status, "id": job_id}
+            await session.execute(text("UPDATE jobs SET status = :status WHERE id = :id"), values)
+
+    async def changes(self, job_id: str) -> list[tuple[str, int]]:
+        """What the database noted of a job: statuses and attempts."""
+        async with self.database.read() as session:
+            noted = select(JobChangeRow).where(JobChangeRow.job_id == job_id).order_by(JobChangeRow.number)
+            return [(row.status, row.attempt) for row in await session.scalars(noted)]
 
     async def get(self, job_id: str) -> Job:
         async with self.database.read() as session:
@@ -114,11 +127,65 @@ async def test_the_database_lets_the_allowed_transitions_through_and_no_other(de
         assert (await desk.get(job_id)).status == (after if allowed else before)
 
 
+async def test_the_database_refuses_every_other_transition_whoever_asks_for_it(desk: Desk) -> None:
+    for before, after in product(STATUSES, STATUSES):
+        job_id = await desk.put(before)
+        if after == before or after in (*ALLOWED[before], *PUT_BACK.get(before, ())):
+            await desk.set_status(job_id, after)
+            assert (await desk.get(job_id)).status == after
+        else:
+            with pytest.raises(IntegrityError, match="a job cannot pass from"):
+                await desk.set_status(job_id, after)
+            assert (await desk.get(job_id)).status == before
+
+
 async def test_the_database_refuses_a_status_that_does_not_exist(desk: Desk) -> None:
     job_id = await desk.put("pending")
     with pytest.raises(IntegrityError):
+        await desk.set_status(job_id, "resting")
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != "pending"])
+async def test_a_job_begins_as_pending_and_as_nothing_else(desk: Desk, status: str) -> None:
+    job_id = await desk.put("pending")
+    with pytest.raises(IntegrityError, match="a job begins as pending"):
         async with desk.database.write() as session:
-            await session.execute(text("UPDATE jobs SET status = 'resting' WHERE id = :id"), {"id": job_id})
+            await session.execute(
+                text(
+                    "INSERT INTO jobs (id, kind, payload, status, progress, message, created_at, attempts)"
+                    " SELECT 'another', kind, payload, :status, progress, message, created_at, attempts FROM jobs"
+                ),
+                {"status": status},
+            )
+    assert [job.id for job in await _all(desk)] == [job_id]
+
+
+async def test_every_status_that_a_job_came_into_is_noted_once(desk: Desk) -> None:
+    job_id = (await desk.submit()).job.id
+    await desk.claim("one")
+    await desk.recover("one")
+    (job,) = await desk.claim("one")
+    async with desk.database.write() as session:
+        for share in (0.1, 0.2):
+            await leases.record(session, "one", job, report=Report(share, "", "training"), lines=())
+        await leases.complete(session, "one", job, now=desk.clock.now())
+    assert await desk.changes(job_id) == [
+        ("pending", 0),
+        ("preprocessing", 1),
+        ("pending", 1),
+        ("preprocessing", 2),
+        ("training", 2),
+        ("completed", 2),
+    ]
+
+
+async def test_a_change_that_is_rolled_back_is_not_noted(desk: Desk) -> None:
+    job_id = await desk.put("pending")
+    with pytest.raises(KeyError):
+        async with desk.database.write() as session:
+            await queue.move(session, job_id, "cancelled")
+            raise KeyError
+    assert await desk.changes(job_id) == [("pending", 0)]
 
 
 async def test_of_two_who_end_a_job_at_once_one_wins(desk: Desk) -> None:
@@ -222,8 +289,7 @@ async def test_a_runner_that_took_its_own_lost_job_again_does_not_end_it_twice(d
 async def test_jobs_of_a_runner_whose_lease_ran_out_wait_again(desk: Desk, status: Status) -> None:
     await desk.submit()
     (job,) = await desk.claim("one")
-    async with desk.database.write() as session:
-        await session.execute(text("UPDATE jobs SET status = :status"), {"status": status})
+    await desk.set_status(job.id, status)
     desk.clock.advance(14)
     assert await desk.recover() == ()
     desk.clock.advance(2)
