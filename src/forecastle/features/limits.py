@@ -55,17 +55,29 @@ def check_features(
     Raises:
         TooManyMissing: the share of other rows without some feature is above the limit.
     """
-    missing = {name: features.get_column(name).is_null().to_numpy() for name in features.columns}
+    missing = _missing(features)
+    warm = is_warm(features, frame, time=time, keys=keys)
+    _check("after computing features", missing, warm, limit)
     usable: NDArray[np.bool_] = ~np.logical_or.reduce([*missing.values(), np.zeros(frame.height, dtype=np.bool_)])
+    return usable
+
+
+def is_warm(
+    features: pl.DataFrame, frame: pl.DataFrame, *, time: str | None, keys: tuple[str, ...]
+) -> NDArray[np.bool_]:
+    """Which rows come with or after the first value of every feature in their key: those before are warm-up."""
     groups = Engine(frame, time, keys).arranged(keys, roles=False)
     warm = np.ones(frame.height, dtype=np.bool_)
-    for absent in missing.values():
+    for absent in _missing(features).values():
         known = groups.spread((~absent).astype(np.float64))
         so_far = np.cumsum(known)
         before = np.where(groups.starts > 0, so_far[groups.starts - 1], 0.0) if len(so_far) else so_far
         warm &= groups.gather(so_far - before) > 0
-    _check("after computing features", missing, warm, limit)
-    return usable
+    return warm
+
+
+def _missing(features: pl.DataFrame) -> dict[str, NDArray[np.bool_]]:
+    return {name: features.get_column(name).is_null().to_numpy() for name in features.columns}
 
 
 def _check(

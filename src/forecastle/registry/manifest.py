@@ -44,6 +44,12 @@ class Fold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baselines: dict[str, dict[str, float]]
     confusion: tuple[tuple[int, ...], ...] = ()
     """Test rows by true class (outer) and predicted class (inner), in the order of the classes."""
+    embargoed_rows: int = 0
+    """Left out because they follow the test stretch too closely; `dropped_rows` because of their label."""
+    outside_rows: int = 0
+    """Left out, of both stretches, because the recipe's `where` is not true for them."""
+    warm_up_rows: int = 0
+    """Left out, of both stretches and before the first, for want of the history that some feature needs."""
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +59,26 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_abs_difference: float
     atol: float
     rtol: float
+
+
+class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model was confined to: rows for which `expression` is true; `states` are what that learned."""
+
+    expression: str
+    states: dict[str, dict[str, float]]
+    outside_rows: int
+    """Usable rows for which it is not true."""
+
+
+class Leakage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether it is proved that nothing in the training looked ahead: what was changed after `cuts` changed nothing
+    in `rows` rows of `features` features before them, nor what was learned and predicted there.
+    """
+
+    status: Literal["proven", "not checked"] = "not checked"
+    cuts: int = 0
+    rows: int = 0
+    features: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -84,11 +110,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     importances: dict[str, dict[str, float]]
     """By method (permutation, tree, coefficient), then by feature name."""
     parity: Parity
+    leakage: Leakage = Leakage()
+    regime: Regime | None = None
     trained_rows: int
     trained_until: str | None = None
     """Time of the last row fitted on; None without a time column."""
     fit_seconds: float
     parent: str | None = None
+    cohort: str | None = None
+    """Shared by the models of one search."""
+    group: str | None = None
+    """Shared by the models of one batch."""
     created_at: datetime
     software: dict[str, str]
     """Versions of the libraries that made it."""

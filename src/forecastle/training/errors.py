@@ -12,7 +12,7 @@ ForecastleError
 import difflib
 from collections.abc import Iterable
 
-from forecastle.errors import BadInput, ForecastleError
+from forecastle.errors import BadInput, FieldProblem, ForecastleError
 
 
 class BadRecipe(BadInput):
@@ -32,9 +32,9 @@ class TooFewRows(BadRecipe):
 
     code = "TOO_FEW_ROWS"
 
-    def __init__(self, *, found: int, needed: int, what: str) -> None:
+    def __init__(self, field: str, *, found: int, needed: int, what: str) -> None:
         self.found, self.needed = found, needed
-        super().__init__(f"{what}: expected at least {needed:,}, found {found:,}")
+        super().__init__(problems=[FieldProblem(field, f"at least {needed:,} {what}", f"{found:,}")])
 
 
 class TrainingFailed(ForecastleError):

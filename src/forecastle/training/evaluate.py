@@ -67,7 +67,9 @@ def _matrix(columns: pl.DataFrame, categories: tuple[Categories | None, ...], ro
     matrix = encode(columns[rows], categories)
     if recipe.missing == "drop" and np.isnan(matrix).any():
         name = columns.columns[int(np.isnan(matrix).any(axis=0).argmax())]
-        raise TrainingFailed(f"feature {name} has no value in rows where it had one when learned from all rows")
+        raise TrainingFailed(
+            f"feature {name} has no value where its inputs have: the training rows of a window teach it nothing"
+        )
     return matrix
 
 
@@ -130,6 +132,9 @@ def _fold(
         train_rows=len(window.train),
         test_rows=len(window.test),
         dropped_rows=window.dropped,
+        embargoed_rows=window.embargoed,
+        outside_rows=window.outside,
+        warm_up_rows=window.warm_up,
         train_start=bound(samples, window.train[0]),
         train_end=bound(samples, window.train[-1]),
         test_start=bound(samples, window.test[0]),

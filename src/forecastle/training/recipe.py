@@ -20,9 +20,9 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from forecastle.errors import FieldProblem, clip
 from forecastle.features.plan import MAX_FEATURES
@@ -30,27 +30,16 @@ from forecastle.features.targets import MAX_HORIZON, Transform
 from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
 from forecastle.training.errors import BadRecipe, RecipeUnreadable, suggest
+from forecastle.training.fields import MAX_NAME, MAX_TEXT, Name, Part, Switch, Text
+from forecastle.training.schemes import SPLITS, Split
 from forecastle.types import JsonObject
 
 MAX_RECIPE_BYTES = 1_000_000
-MAX_TEXT = 2_000
-MAX_NAME = 100
 CHANGES: frozenset[str] = frozenset({"log_return", "pct_change", "up"})
 """Transforms that compare a future value with the current one, so that they need a horizon."""
 
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
-Share = Annotated[
-    float, Field(strict=True, ge=1e-6, lt=1), AfterValidator(lambda share: round(share, catalogue.DIGITS))
-]
-Count = Annotated[int, Field(strict=True, ge=1, le=100_000_000)]
 
-
-class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
-
-
-class Target(_Part):
+class Target(Part):
     """What is predicted: `transform` of `column` (any expression), `horizon` rows ahead.
 
     `hidden` names further columns that are not known when a prediction is asked for.
@@ -68,37 +57,6 @@ class Target(_Part):
         return self.horizon if self.horizon is not None else int(self.transform in CHANGES)
 
 
-class Chronological(_Part):
-    """The last `test` share of the rows is held out."""
-
-    kind: Literal["chronological"]
-    test: Share = 0.2
-
-
-class WalkForward(_Part):
-    """Train on `train` rows, test on the next `test`, move on by `step`; where rows share times, distinct times."""
-
-    kind: Literal["walk_forward"]
-    train: Count
-    test: Count
-    step: Count | None = None
-
-    @property
-    def stride(self) -> int:
-        """How far the windows move on; by default the length of the test stretch."""
-        return self.step or self.test
-
-
-class Random(_Part):
-    """A seeded draw of `test` of the rows is held out, class by class; for tables without time."""
-
-    kind: Literal["random"]
-    test: Share = 0.2
-
-
-Split: TypeAlias = Annotated[Chronological | WalkForward | Random, Field(discriminator="kind")]
-
-
 def _kind_alone(value: object) -> object:
     return {"kind": value} if isinstance(value, str) else value
 
@@ -107,7 +65,7 @@ def _column_alone(value: object) -> object:
     return {"column": value} if isinstance(value, str) else value
 
 
-class Recipe(_Part):
+class Recipe(Part):
     """A training, declared. Make it with `Recipe.parse`, which explains what is wrong with a bad one."""
 
     name: Name
@@ -115,13 +73,17 @@ class Recipe(_Part):
     features: Annotated[tuple[Text, ...], Field(min_length=1, max_length=MAX_FEATURES)]
     algorithm: Annotated[str, Field(max_length=MAX_NAME)]
     target: Annotated[Target, BeforeValidator(_column_alone)]
-    hyperparameters: dict[str, Any] = {}
+    hyperparameters: dict[str, Any] = {}  # noqa: RUF012 - a default is copied
     split: Annotated[Split, BeforeValidator(_kind_alone)] | None = None
     seed: Annotated[int, Field(strict=True, ge=0, le=2**31 - 1)] = 0
     timeframe: Annotated[str, Field(min_length=1, max_length=20)] | None = None
     context: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     keys: Annotated[tuple[Annotated[str, Field(max_length=MAX_TEXT)], ...], Field(max_length=10_000)] = ()
     missing: Literal["drop", "median"] = "drop"
+    where: Text | None = None
+    """An expression; rows for which it is not true are neither trained on nor tested."""
+    prove_leakage: Switch = False
+    """Prove after the training that nothing in it looked ahead, and fail if something did."""
     parent: Annotated[str, Field(max_length=MAX_NAME)] | None = None
     tags: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
 
@@ -207,6 +169,7 @@ _EXPECTED = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
     "float_type": "a number",
+    "bool_type": "true or false",
     "finite_number": "a finite number",
     "tuple_type": "a list",
     "dict_type": "a table",
@@ -223,7 +186,7 @@ _EXPECTED = {
     "too_short": "at least {min_length} entry",
     "too_long": "at most {max_length} entries",
     "union_tag_invalid": "kind to be one of {expected_tags}",
-    "union_tag_not_found": "kind to be 'chronological', 'walk_forward' or 'random'",
+    "union_tag_not_found": f"kind to be one of {', '.join(map(repr, SPLITS))}",
 }
 
 
@@ -247,11 +210,6 @@ def _explain(problem: Mapping[str, Any]) -> FieldProblem:
 
 
 def _fields(path: Sequence[int | str]) -> list[str]:
-    parts: Mapping[tuple[int | str, ...], type[_Part]] = {
-        (): Recipe,
-        ("target",): Target,
-        ("split", "chronological"): Chronological,
-        ("split", "walk_forward"): WalkForward,
-        ("split", "random"): Random,
-    }
+    parts: dict[tuple[int | str, ...], type[Part]] = {(): Recipe, ("target",): Target}
+    parts |= {("split", kind): part for kind, part in SPLITS.items()}
     return list(parts[tuple(path)].model_fields)

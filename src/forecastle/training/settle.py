@@ -6,13 +6,18 @@ from dataclasses import dataclass
 import polars as pl
 
 from forecastle.data.dataset import ColumnKind, Dataset
+from forecastle.features.expressions import parse
 from forecastle.features.frames import prepared_schema
-from forecastle.features.plan import FeaturePlan
+from forecastle.features.nodes import spell
+from forecastle.features.plan import FeaturePlan, PlannedFeature
+from forecastle.features.table import Table, fit_to_table
 from forecastle.features.targets import TargetPlan, plan_target
 from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
 from forecastle.training.errors import BadRecipe
-from forecastle.training.recipe import Chronological, Random, Recipe, Split, WalkForward
+from forecastle.training.recipe import Recipe
+from forecastle.training.schemes import Chronological, Random, Split, StratifiedKFold
+from forecastle.training.splits import check_kind
 
 DTYPES: Mapping[ColumnKind, pl.DataType] = {
     "number": pl.Float64(),
@@ -29,6 +34,7 @@ class Settled:
     recipe: Recipe
     plan: FeaturePlan
     target: TargetPlan
+    where: FeaturePlan | None
 
     @property
     def spelled(self) -> Recipe:
@@ -36,7 +42,8 @@ class Settled:
         hidden = tuple(sorted(self.plan.table.hidden))
         target = self.recipe.target.model_copy(update={"column": self.target.expression, "hidden": hidden})
         entries = tuple(column.entry for column in self.plan.columns)
-        return self.recipe.model_copy(update={"features": entries, "target": target})
+        where = self.where and self.where.columns[0].expression
+        return self.recipe.model_copy(update={"features": entries, "target": target, "where": where})
 
 
 def settle(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> Settled:
@@ -49,7 +56,7 @@ def settle(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> 
 
     Raises:
         BadRecipe: a field does not fit the table or another field.
-        BadExpression: a feature or the target cannot be computed from the columns.
+        BadExpression: a feature, the target or `where` cannot be computed from the columns.
         BadTarget: transform, horizon and target do not fit each other.
     """
     _check_table(recipe, dataset)
@@ -58,8 +65,11 @@ def settle(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> 
     task = _task(recipe, target)
     _check_algorithm(recipe, task)
     split = recipe.split or default_split(timed=dataset.time is not None)
+    if isinstance(split, StratifiedKFold) and task == "regression":
+        raise BadRecipe.at("split.kind", expected="kfold or random for a regression", found=split.kind)
     chosen = recipe.target.model_copy(update={"task": task, "horizon": recipe.target.rows_ahead})
-    return Settled(recipe.model_copy(update={"target": chosen, "split": split}), plan, target)
+    where = where_plan(recipe, plan.table)
+    return Settled(recipe.model_copy(update={"target": chosen, "split": split}), plan, target, where)
 
 
 def plans(
@@ -82,6 +92,21 @@ def plans(
         recipe.features, schema=schema, time=time, keys=keys, context=recipe.context, hidden=_once(hidden)
     )
     return target, plan
+
+
+def where_plan(recipe: Recipe, table: Table) -> FeaturePlan | None:
+    """The recipe's `where` over the table of its features, None when it has none.
+
+    Raises:
+        BadExpression: it cannot be read, does not fit the table, or reads what is not known when a prediction is made.
+        BadRecipe: it gives categories.
+    """
+    if recipe.where is None:
+        return None
+    tree, kind = fit_to_table(recipe.where, parse(recipe.where), table)
+    if kind != "number":
+        raise BadRecipe.at("where", expected="a condition, such as regime(close) == 2", found=recipe.where)
+    return FeaturePlan((PlannedFeature("where", spell(tree), kind, tree),), table)
 
 
 def schema_of(dataset: Dataset, context: Mapping[str, Dataset]) -> Mapping[str, pl.DataType]:
@@ -109,12 +134,8 @@ def _check_table(recipe: Recipe, dataset: Dataset) -> None:
         for field in ("timeframe", "context"):
             if value := getattr(recipe, field):
                 raise BadRecipe.at(field, expected=f"nothing, since {dataset.name} has no time column", found=value)
-        if isinstance(recipe.split, WalkForward):
-            raise BadRecipe.at(
-                "split.kind", expected="random or chronological for a table without time", found=recipe.split.kind
-            )
-    elif isinstance(recipe.split, Random):
-        raise BadRecipe.at("split.kind", expected="chronological or walk_forward for a table with time", found="random")
+    if recipe.split is not None:
+        check_kind(recipe.split, timed=dataset.time is not None)
     if recipe.keys and not dataset.keys:
         raise BadRecipe.at("keys", expected=f"nothing, since {dataset.name} has no key column", found=recipe.keys)
 

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import cast
@@ -14,22 +15,31 @@ from forecastle.features import FEATURE_VERSION
 from forecastle.jobs.context import JobContext
 from forecastle.registry import manifest as manifests
 from forecastle.registry.artifacts import ArtifactStore
-from forecastle.registry.manifest import FeatureColumn, Manifest, Parity, TargetFacts
+from forecastle.registry.manifest import FeatureColumn, Manifest, Parity, Regime, TargetFacts
 from forecastle.training import export, importances, metrics
-from forecastle.training.algorithms.fitted import Options
 from forecastle.training.arrays import Integers
-from forecastle.training.evaluate import Evaluation, FittedRows, bound, evaluate, fit_rows, permutation
+from forecastle.training.evaluate import Evaluation, FittedRows, bound, evaluate, permutation
 from forecastle.training.learn import Method
 from forecastle.training.order import Order, TrainingResult
-from forecastle.training.settle import default_split
-from forecastle.training.splits import Window, split
-from forecastle.training.study import Study, prepare_study
+from forecastle.training.splits import Window
+from forecastle.training.steps import TRAINING, method
+from forecastle.training.study import Study, Tables
 from forecastle.types import JsonObject
 
 SOFTWARE = ("forecastle", "numpy", "polars", "scikit-learn", "lightgbm", "onnx", "onnxruntime")
 PROVED_TRAINING_ROWS = 1_000
 PREPARED = 0.1
 """Share of the progress bar that the preparation takes, and the end of the work after the last fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    """The model that is published, fitted on the samples at `positions`."""
+
+    fitted: FittedRows
+    positions: Integers
+    regime: Regime | None
+    fit_seconds: float
 
 
 def run(payload: JsonObject, context: JobContext) -> JsonObject:
@@ -40,8 +50,9 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     """
     order = Order.read(payload)
     context.report(0.0, "reading the table")
-    study = _study(order, TableStore(context.home / "datasets"))
-    cut, how = windows(study), method(study)
+    tables = read_tables(order, TableStore(context.home / "datasets"))
+    study = TRAINING.study(order.recipe, tables)
+    cut, how = TRAINING.windows(study), method(study)
     context.log(
         f"{study.frame.height:,} rows, {len(study.samples.rows):,} usable, {len(study.plan.columns)} features, "
         f"{len(cut)} windows"
@@ -57,36 +68,14 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     return cast("JsonObject", msgspec.to_builtins(result))
 
 
-def _study(order: Order, store: TableStore) -> Study:
+def read_tables(order: Order, store: TableStore) -> Tables:
+    """The tables that an order names.
+
+    Raises:
+        TableMissing: one is not in the store.
+    """
     context = {name: store.scan(facts.sha256).collect() for name, facts in order.context.items()}
-    frame = store.scan(order.table.sha256).collect()
-    return prepare_study(order.recipe, frame, facts=order.table, context=context)
-
-
-def windows(study: Study) -> tuple[Window, ...]:
-    """The recipe's train and test windows over the study's samples."""
-    samples = study.samples
-    return split(
-        study.recipe.split or default_split(timed=samples.clockwork is not None),
-        rows=len(samples.rows),
-        clockwork=samples.clockwork,
-        classes=samples.codes if samples.classes else None,
-        seed=study.recipe.seed,
-    )
-
-
-def method(study: Study) -> Method:
-    """How the recipe says each window is learned from."""
-    recipe, columns = study.recipe, study.plan.columns
-    return Method(
-        algorithm=recipe.algorithm,
-        options=Options(
-            "classification" if study.samples.classes else "regression", recipe.hyperparameters, recipe.seed
-        ),
-        order=sorted(range(len(columns)), key=lambda position: (columns[position].expression, columns[position].name)),
-        fills_missing=recipe.missing == "median",
-        classes=len(study.samples.classes),
-    )
+    return Tables(store.scan(order.table.sha256).collect(), order.table, context)
 
 
 def _evaluate_all(
@@ -103,15 +92,22 @@ def _evaluate_all(
 
 
 def _finish(order: Order, study: Study, method: Method, evaluations: Sequence[Evaluation]) -> tuple[Manifest, bytes]:
-    """Fit on every usable row, export, prove, describe."""
-    everything = np.arange(len(study.samples.rows))
-    started = time.perf_counter()
-    final = fit_rows(study, method, everything)
-    fit_seconds = time.perf_counter() - started
-    learned = final.learned
+    """Fit on every usable row that meets the recipe's condition, export, prove, describe."""
+    final = _fit_all(study, method)
+    learned = final.fitted.learned
     graph = export.build(learned.preprocessor, learned.fitted, features=len(study.plan.columns), classes=method.classes)
-    parity = _prove(study, final, graph, [evaluation.window for evaluation in evaluations])
-    return _describe(order, study, final, evaluations, parity, fit_seconds), graph
+    parity = _prove(study, final.fitted, graph, [evaluation.window for evaluation in evaluations])
+    return _describe(order, study, final, evaluations, parity), graph
+
+
+def _fit_all(study: Study, method: Method) -> _Final:
+    usable = np.arange(len(study.samples.rows))
+    states, met = study.meeting(usable)
+    condition = study.where and study.where.columns[0].expression
+    regime = Regime(condition, states, outside_rows=int((~met).sum())) if condition else None
+    started = time.perf_counter()
+    fitted = TRAINING.fit(study, method, usable[met])
+    return _Final(fitted, usable[met], regime, time.perf_counter() - started)
 
 
 def _prove(study: Study, final: FittedRows, graph: bytes, windows: Sequence[Window]) -> Parity:
@@ -124,14 +120,7 @@ def _prove(study: Study, final: FittedRows, graph: bytes, windows: Sequence[Wind
     return export.prove(graph, final.learned.preprocessor, final.learned.fitted, probed)
 
 
-def _describe(
-    order: Order,
-    study: Study,
-    final: FittedRows,
-    evaluations: Sequence[Evaluation],
-    parity: Parity,
-    fit_seconds: float,
-) -> Manifest:
+def _describe(order: Order, study: Study, final: _Final, evaluations: Sequence[Evaluation], parity: Parity) -> Manifest:
     recipe, samples = study.recipe, study.samples
     folds = tuple(evaluation.fold for evaluation in evaluations)
     return Manifest(
@@ -143,20 +132,21 @@ def _describe(
         recipe=recipe.as_json(),
         dataset=recipe.dataset,
         dataset_sha256=order.table.sha256,
-        features=_feature_columns(study, final),
+        features=_feature_columns(study, final.fitted),
         feature_version=FEATURE_VERSION,
-        feature_states=final.states,
+        feature_states=final.fitted.states,
         target=TargetFacts(study.target.expression, study.target.transform, study.target.horizon),
         classes=samples.classes,
         missing=recipe.missing,
         metrics=metrics.average([fold.metrics for fold in folds]),
         baselines=metrics.average_each([fold.baselines for fold in folds]),
         folds=folds,
-        importances=_importances(study, final, evaluations[-1]),
+        importances=_importances(study, final.fitted, evaluations[-1]),
         parity=parity,
-        trained_rows=len(samples.rows),
-        trained_until=None if samples.clockwork is None else bound(samples, -1),
-        fit_seconds=fit_seconds,
+        regime=final.regime,
+        trained_rows=len(final.positions),
+        trained_until=None if samples.clockwork is None else bound(samples, final.positions[-1]),
+        fit_seconds=final.fit_seconds,
         parent=recipe.parent,
         created_at=datetime.now(UTC),
         software={name: version(name) for name in SOFTWARE},
