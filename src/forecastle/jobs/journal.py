@@ -32,6 +32,14 @@ class Line(msgspec.Struct, frozen=True, tag="line"):
     text: str
 
 
+class Measured(msgspec.Struct, frozen=True, tag="measured"):
+    """What a job measured at one of its `steps`, which are counted from 0."""
+
+    step: int
+    steps: int
+    values: dict[str, float]
+
+
 class Succeeded(msgspec.Struct, frozen=True, tag="succeeded"):
     """The job gave a result."""
 
@@ -45,7 +53,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     traceback: str = ""
 
 
-News: TypeAlias = Report | Line
+News: TypeAlias = Report | Line | Measured
 Outcome: TypeAlias = Succeeded | Failed
 Entry: TypeAlias = Started | News | Outcome
 
@@ -57,7 +65,7 @@ def storable(text: str) -> str:
     return text[:MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-_decode = msgspec.json.Decoder(Started | Report | Line | Succeeded | Failed).decode
+_decode = msgspec.json.Decoder(Started | Report | Line | Measured | Succeeded | Failed).decode
 
 
 class Journal:

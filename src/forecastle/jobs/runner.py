@@ -1,7 +1,7 @@
 """The runner: takes jobs from the queue, runs them in an executor, and writes down what becomes of them."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.clock import Clock
 from forecastle.db import Database
@@ -18,7 +19,7 @@ from forecastle.errors import ForecastleError
 from forecastle.jobs import leases, lifeline
 from forecastle.jobs.executor import Executor, Task
 from forecastle.jobs.job import Job
-from forecastle.jobs.journal import Failed, Line, News, Outcome, Report, storable
+from forecastle.jobs.journal import Failed, Line, Measured, News, Outcome, Report, storable
 from forecastle.jobs.kinds import JobKind
 from forecastle.jobs.lifeline import Lifeline
 from forecastle.jobs.pool import LocalPool, allowed_workers
@@ -40,6 +41,7 @@ class _Running:
     job: Job
     report: Report | None = None
     lines: list[Line] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)
     task: asyncio.Task[None] | None = None
     ending: bool = False
     """Its outcome is being stored, or it is being killed."""
@@ -47,8 +49,10 @@ class _Running:
     def follow(self, news: News) -> None:
         if isinstance(news, Report):
             self.report = news
-        else:
+        elif isinstance(news, Line):
             self.lines.append(news)
+        else:
+            self.measured.append(news)
 
     def kill(self) -> None:
         """Once only: the second time would disturb the first."""
@@ -56,9 +60,9 @@ class _Running:
             self.ending = True
             self.task.cancel()
 
-    def forget(self, report: Report | None, lines: int) -> None:
+    def forget(self, report: Report | None, lines: int, measured: int) -> None:
         """Drop news that are stored; newer ones stay."""
-        self.lines = self.lines[lines:]
+        self.lines, self.measured = self.lines[lines:], self.measured[measured:]
         if self.report is report:
             self.report = None
 
@@ -94,6 +98,9 @@ class Runner:
         self._storing_news = asyncio.Lock()
         self._next_beat_s = clock.monotonic_s()
         self._cut_off = False
+        self._steers = [kind.steer for kind in kinds.values() if kind.steer]
+        self._steer_soon = False
+        self._steering: asyncio.Task[None] | None = None
 
     def _local_pool(self) -> LocalPool:
         return LocalPool(
@@ -114,7 +121,7 @@ class Runner:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Kill the workers and put their jobs back in the queue."""
-        tasks = [running.task for running in self._running.values() if running.task]
+        tasks = [task for task in (self._steering, *(running.task for running in self._running.values())) if task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -185,8 +192,28 @@ class Runner:
         await self._store_news()
         if beats or self._running:
             await self._compare()
+        self._steer_soon = self._steer_soon or beats
+        self._start_steering()
         pending = await self._claim()
-        return pending or bool(self._running)
+        return pending or bool(self._running) or self._steering is not None
+
+    def _start_steering(self) -> None:
+        """In the background, one at a time: the jobs do not wait for it."""
+        if self._steers and self._steer_soon and self._steering is None:
+            self._steer_soon = False
+            self._steering = asyncio.create_task(self._steer(), name="steering")
+
+    async def _steer(self) -> None:
+        try:
+            for steer in self._steers:
+                await steer()
+        except OUTAGES as error:
+            log.warning("steering waits for the database", reason=error.message)
+        except Exception:  # a bug there does not stop the jobs; the next beat tries again
+            log.exception("steering failed")
+        finally:
+            self._steering = None
+            self.wake()
 
     async def _beat(self) -> None:
         """Renew the lease, and take over from runners that died."""
@@ -204,14 +231,32 @@ class Runner:
     async def _store_news(self) -> None:
         """Write down what all jobs reported since the last time, in one transaction."""
         async with self._storing_news:  # twice at once would store the same lines twice
-            news = [(r, r.report, tuple(r.lines)) for r in self._running.values() if r.report or r.lines]
+            news = [
+                (r, r.report, tuple(r.lines), tuple(r.measured))
+                for r in self._running.values()
+                if r.report or r.lines or r.measured
+            ]
             if not news:
                 return
             async with self._database.write() as session:
-                for running, report, lines in news:
-                    await leases.record(session, self.id, running.job, report=report, lines=lines)
-            for running, report, lines in news:
-                running.forget(report, len(lines))
+                for running, report, lines, measured in news:
+                    if await leases.record(session, self.id, running.job, report=report, lines=lines) and measured:
+                        await self._hand_on(session, running.job, measured)
+            for running, report, lines, measured in news:
+                running.forget(report, len(lines), len(measured))
+
+    async def _hand_on(self, session: AsyncSession, job: Job, measured: Sequence[Measured]) -> None:
+        """Tell the kind what its job measured; a bug there costs neither the job nor the news of others."""
+        hear = self._kinds[job.kind].measured
+        if hear is None:
+            return
+        try:
+            async with session.begin_nested():
+                await hear(session, job, measured, self._clock.now())
+        except OUTAGES:
+            raise
+        except Exception:
+            log.exception("what a job measured could not be dealt with", job=job.id)
 
     async def _compare(self) -> None:
         """Kill what was cancelled or taken over; put back what is ours without our having heard of it."""
@@ -252,6 +297,7 @@ class Runner:
             log.exception("a job could not be dealt with", job=running.job.id)
         finally:
             del self._running[running.job.id]
+            self._steer_soon = True
             self.wake()
 
     async def _execute(self, running: _Running) -> Outcome:
