@@ -16,25 +16,22 @@ train = 730
 test = 90
 """
 
-import json
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, cast
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from forecastle.errors import FieldProblem, clip
 from forecastle.features.plan import MAX_FEATURES
 from forecastle.features.targets import MAX_HORIZON, Transform
 from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
-from forecastle.training.errors import BadRecipe, RecipeUnreadable, suggest
+from forecastle.training.documents import explain, read_document
+from forecastle.training.errors import BadRecipe, RecipeUnreadable
 from forecastle.training.fields import MAX_NAME, MAX_TEXT, Name, Part, Switch, Text
 from forecastle.training.schemes import SPLITS, Split
 from forecastle.types import JsonObject
 
-MAX_RECIPE_BYTES = 1_000_000
 CHANGES: frozenset[str] = frozenset({"log_return", "pct_change", "up"})
 """Transforms that compare a future value with the current one, so that they need a horizon."""
 
@@ -97,7 +94,7 @@ class Recipe(Part):
         try:
             recipe = cls.model_validate(_without_nothing(document))
         except ValidationError as error:
-            raise BadRecipe(problems=_explain_all(error)) from error
+            raise BadRecipe(problems=explain(error, fields=_fields)) from error
         algorithm = catalogue.find(recipe.algorithm)
         return recipe.model_copy(update={"hyperparameters": catalogue.complete(algorithm, recipe.hyperparameters)})
 
@@ -132,29 +129,11 @@ def load_recipe(path: Path) -> Recipe:
         BadRecipe: a field cannot be used; the message starts with the path.
     """
     try:
-        return Recipe.parse(_document(path))
+        return Recipe.parse(read_document(path))
     except RecipeUnreadable:
         raise
     except BadRecipe as error:
         raise BadRecipe(f"{path}: {error}", problems=error.problems) from error
-
-
-def _document(path: Path) -> Mapping[str, object]:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_RECIPE_BYTES + 1)
-    except OSError as error:
-        raise RecipeUnreadable(f"{path}: {error.strerror}") from error
-    if len(data) > MAX_RECIPE_BYTES:
-        raise RecipeUnreadable(f"{path}: expected at most {MAX_RECIPE_BYTES:,} bytes")
-    language, read = ("JSON", json.loads) if path.suffix.lower() == ".json" else ("TOML", tomllib.loads)
-    try:
-        document = read(data.decode())
-    except (ValueError, RecursionError) as error:
-        raise RecipeUnreadable(f"{path}: expected {language}: {error}") from error
-    if not isinstance(document, dict):
-        raise RecipeUnreadable(f"{path}: expected a table of fields, found {clip(document)}")
-    return document
 
 
 def _without_nothing(value: object) -> object:
@@ -163,53 +142,8 @@ def _without_nothing(value: object) -> object:
     return {name: _without_nothing(entry) for name, entry in value.items() if entry is not None}
 
 
-_EXPECTED = {
-    "missing": "a value",
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "finite_number": "a finite number",
-    "tuple_type": "a list",
-    "dict_type": "a table",
-    "model_type": "a table",
-    "model_attributes_type": "a table",
-    "literal_error": "{expected}",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "string_too_short": "at least {min_length} character",
-    "string_too_long": "at most {max_length} characters",
-    "string_pattern_mismatch": "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
-    "too_short": "at least {min_length} entry",
-    "too_long": "at most {max_length} entries",
-    "union_tag_invalid": "kind to be one of {expected_tags}",
-    "union_tag_not_found": f"kind to be one of {', '.join(map(repr, SPLITS))}",
-}
-
-
-def _explain_all(error: ValidationError) -> list[FieldProblem]:
-    problems: list[dict[str, Any]] = [dict(problem) for problem in error.errors()]
-    places = {problem["loc"][:-1] for problem in problems}
-    # a list whose entry is bad is reported as too short as well
-    return [_explain(each) for each in problems if not (each["type"] == "too_short" and each["loc"] in places)]
-
-
-def _explain(problem: Mapping[str, Any]) -> FieldProblem:
-    path = [str(part) for part in problem["loc"]]
-    if path[:1] == ["split"] and len(path) > 1:
-        del path[1]  # the kind, which the library counts as part of the path
-    field = clip(".".join(path))
-    if problem["type"] == "extra_forbidden":
-        known = _fields(problem["loc"][:-1])
-        return FieldProblem(field, f"one of {', '.join(known)}{suggest(path[-1], known)}", "an unknown field")
-    expected = _EXPECTED.get(problem["type"], problem["msg"]).format_map(problem.get("ctx", {}))
-    return FieldProblem(field, expected, "nothing" if problem["type"] == "missing" else clip(problem["input"]))
-
-
 def _fields(path: Sequence[int | str]) -> list[str]:
+    """The fields of the part at a place in a recipe."""
     parts: dict[tuple[int | str, ...], type[Part]] = {(): Recipe, ("target",): Target}
     parts |= {("split", kind): part for kind, part in SPLITS.items()}
     return list(parts[tuple(path)].model_fields)

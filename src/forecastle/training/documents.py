@@ -1,0 +1,89 @@
+"""Documents that people write, TOML on disk and JSON on the wire: reading them, and saying what is wrong with them."""
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from forecastle.errors import FieldProblem, clip
+from forecastle.training.errors import RecipeUnreadable, suggest
+from forecastle.training.schemes import SPLITS
+
+MAX_DOCUMENT_BYTES = 1_000_000
+
+Fields = Callable[[Sequence[int | str]], list[str]]
+"""The names of the fields of the part at a place in a document."""
+
+
+def read_document(path: Path) -> Mapping[str, object]:
+    """The table of fields in a TOML or JSON file.
+
+    Raises:
+        RecipeUnreadable: there is no such file, or it is neither TOML nor JSON.
+    """
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_DOCUMENT_BYTES + 1)
+    except OSError as error:
+        raise RecipeUnreadable(f"{path}: {error.strerror}") from error
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise RecipeUnreadable(f"{path}: expected at most {MAX_DOCUMENT_BYTES:,} bytes")
+    language, read = ("JSON", json.loads) if path.suffix.lower() == ".json" else ("TOML", tomllib.loads)
+    try:
+        document = read(data.decode())
+    except (ValueError, RecursionError) as error:
+        raise RecipeUnreadable(f"{path}: expected {language}: {error}") from error
+    if not isinstance(document, dict):
+        raise RecipeUnreadable(f"{path}: expected a table of fields, found {clip(document)}")
+    return document
+
+
+def explain(error: ValidationError, *, fields: Fields) -> list[FieldProblem]:
+    """Each unusable field: where it is, what was found there and what was expected."""
+    problems: list[dict[str, Any]] = [dict(problem) for problem in error.errors()]
+    places = {problem["loc"][:-1] for problem in problems}
+    # a list whose entry is bad is reported as too short as well
+    kept = [each for each in problems if not (each["type"] == "too_short" and each["loc"] in places)]
+    return [_explain(each, fields) for each in kept]
+
+
+_EXPECTED = {
+    "missing": "a value",
+    "string_type": "text",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "finite_number": "a finite number",
+    "tuple_type": "a list",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "model_attributes_type": "a table",
+    "literal_error": "{expected}",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "string_too_short": "at least {min_length} character",
+    "string_too_long": "at most {max_length} characters",
+    "string_pattern_mismatch": "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
+    "too_short": "at least {min_length} entry",
+    "too_long": "at most {max_length} entries",
+    "union_tag_invalid": "kind to be one of {expected_tags}",
+    "union_tag_not_found": f"kind to be one of {', '.join(map(repr, SPLITS))}",
+}
+
+
+def _explain(problem: Mapping[str, Any], fields: Fields) -> FieldProblem:
+    path = [str(part) for part in problem["loc"]]
+    if path[:1] == ["split"] and len(path) > 1:
+        del path[1]  # the kind, which the library counts as part of the path
+    field = clip(".".join(path))
+    if problem["type"] == "extra_forbidden":
+        known = fields(problem["loc"][:-1])
+        return FieldProblem(field, f"one of {', '.join(known)}{suggest(path[-1], known)}", "an unknown field")
+    expected = _EXPECTED.get(problem["type"], problem["msg"]).format_map(problem.get("ctx", {}))
+    return FieldProblem(field, expected, "nothing" if problem["type"] == "missing" else clip(problem["input"]))
