@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
 from sqlalchemy import select, text
@@ -13,8 +14,8 @@ from forecastle.clock import ManualClock
 from forecastle.db import Database
 from forecastle.errors import BadInput
 from forecastle.jobs import leases, queue
-from forecastle.jobs.errors import BadStatus, JobEnded, JobNotFound
-from forecastle.jobs.job import Job
+from forecastle.jobs.errors import BadStatus, JobEnded, JobNotFound, JobNotRetriable
+from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.jobs.journal import Line, Report
 from forecastle.jobs.machine import ALLOWED, PUT_BACK, RUNNING, STATUSES, Status
 from forecastle.jobs.queue import Submission
@@ -30,11 +31,17 @@ class Desk:
         self.database = database
         self.clock = clock
 
-    async def submit(self, dedupe: str | None = None, *, kind: str = "echo", owner: str | None = None) -> Submission:
+    async def submit(
+        self, dedupe: str | None = None, *, kind: str = "echo", owner: str | None = None, terms: Terms = NO_TERMS
+    ) -> Submission:
         async with self.database.write() as session:
             return await queue.submit(
-                session, kind=kind, payload={"n": 1}, dedupe=dedupe, owner=owner, now=self.clock.now()
+                session, kind=kind, payload={"n": 1}, dedupe=dedupe, owner=owner, now=self.clock.now(), terms=terms
             )
+
+    async def retry(self, job_id: str, **options: Any) -> Submission:
+        async with self.database.write() as session:
+            return await queue.retry(session, job_id, now=self.clock.now(), **options)
 
     async def claim(self, runner: str, limit: int = 1) -> tuple[Job, ...]:
         async with self.database.write() as session:
@@ -181,10 +188,14 @@ async def test_every_status_that_a_job_came_into_is_noted_once(desk: Desk) -> No
 
 async def test_a_change_that_is_rolled_back_is_not_noted(desk: Desk) -> None:
     job_id = await desk.put("pending")
-    with pytest.raises(KeyError):
+
+    async def change_and_fail() -> None:
         async with desk.database.write() as session:
             await queue.move(session, job_id, "cancelled")
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await change_and_fail()
     assert await desk.changes(job_id) == [("pending", 0)]
 
 
@@ -216,6 +227,74 @@ async def test_jobs_are_taken_oldest_first_and_of_known_kinds_only(desk: Desk) -
     assert [job.id for job in await desk.claim("one", 2)] == ids[:2]
     assert [job.id for job in await desk.claim("one", 2)] == ids[2:]
     assert await desk.claim("one", 2) == ()
+
+
+async def test_the_highest_priority_is_taken_first_and_of_equals_the_oldest(desk: Desk) -> None:
+    made = []
+    for priority in (0, 5, -5, 5, 100, 0):
+        desk.clock.advance(1)
+        made.append((await desk.submit(terms=Terms(priority=priority))).job)
+    expected = sorted(made, key=lambda job: (-job.priority, job.created_at))
+    assert [job.id for job in await desk.claim("one", 4)] == [job.id for job in expected[:4]]
+    assert [job.id for job in await desk.claim("one", 4)] == [job.id for job in expected[4:]]
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        (Terms(priority=101), "priority"),
+        (Terms(priority=-101), "priority"),
+        (Terms(timeout_s=0), "timeout_s"),
+        (Terms(timeout_s=float("nan")), "timeout_s"),
+        (Terms(timeout_s=float("inf")), "timeout_s"),
+        (Terms(memory_mb=1), "memory_mb"),
+        (Terms(memory_mb=2**31), "memory_mb"),
+    ],
+)
+async def test_terms_that_cannot_be_kept_are_refused(desk: Desk, terms: Terms, field: str) -> None:
+    with pytest.raises(BadInput, match=f"{field}: expected"):
+        await desk.submit(terms=terms)
+    assert await _all(desk) == ()
+
+
+async def test_a_duplicate_keeps_the_terms_it_was_first_submitted_on(desk: Desk) -> None:
+    await desk.submit("recipe", terms=Terms(priority=3, timeout_s=1.5, memory_mb=100))
+    assert (await desk.submit("recipe", terms=Terms(priority=9))).job.terms == Terms(3, 1.5, 100)
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+async def test_what_failed_or_was_cancelled_is_retried_as_another_job(desk: Desk, status: Status) -> None:
+    terms = Terms(priority=2, timeout_s=60.0, memory_mb=500)
+    old = (await desk.submit("recipe", owner="alice", terms=terms)).job
+    await desk.set_status(old.id, status)
+    first, second = await desk.retry(old.id), await desk.retry(old.id)
+    assert (first.duplicate, second.duplicate, second.job) == (False, True, first.job)
+    again = first.job
+    assert (again.status, again.retry_of, again.attempts, again.terms) == ("pending", old.id, 0, terms)
+    assert (again.kind, again.payload, again.dedupe, again.owner) == (old.kind, old.payload, old.dedupe, old.owner)
+    assert (await desk.get(old.id)).status == status
+
+
+async def test_a_retry_may_be_given_other_terms(desk: Desk) -> None:
+    job_id = await desk.put("failed")
+    assert (await desk.retry(job_id, terms=Terms(memory_mb=900))).job.terms == Terms(memory_mb=900)
+    with pytest.raises(BadInput, match="memory_mb"):
+        await desk.retry(job_id, terms=Terms(memory_mb=0))
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status not in {"failed", "cancelled"}])
+async def test_nothing_else_can_be_retried(desk: Desk, status: Status) -> None:
+    job_id = await desk.put(status)
+    with pytest.raises(JobNotRetriable, match=f"is {status}: only one that failed or was cancelled"):
+        await desk.retry(job_id)
+
+
+async def test_a_retry_is_for_the_owner_only(desk: Desk) -> None:
+    job = (await desk.submit(owner="alice")).job
+    await desk.set_status(job.id, "failed")
+    with pytest.raises(JobNotFound):
+        await desk.retry(job.id, owner="bob")
+    assert (await desk.retry(job.id, owner="alice")).job.owner == "alice"
 
 
 async def test_a_taken_job_has_started(desk: Desk) -> None:
@@ -315,6 +394,18 @@ async def test_a_job_that_its_runner_did_not_survive_three_times_fails(desk: Des
     assert "3 times" in (failed.error or "")
     assert failed.finished_at == desk.clock.now()
     assert not (await desk.submit("recipe")).duplicate
+
+
+async def test_how_often_a_job_is_started_can_be_set(desk: Desk) -> None:
+    job_id = (await desk.submit()).job.id
+    await desk.claim("one")
+    async with desk.database.write() as session:
+        await leases.recover(session, gone=["one"], now=desk.clock.now(), max_attempts=1)
+    failed = await desk.get(job_id)
+    assert (failed.status, failed.error) == (
+        "failed",
+        "its runner died once while this job ran; it is not tried again",
+    )
 
 
 async def test_a_runner_that_ends_in_order_does_not_use_up_an_attempt(desk: Desk) -> None:
@@ -417,15 +508,6 @@ async def test_watching_a_job_shows_every_change_until_it_ended(desk: Desk) -> N
             async with desk.database.write() as session:
                 await leases.complete(session, "one", job, now=desk.clock.now())
     assert seen == ["pending", "preprocessing", "completed"]
-
-
-async def test_an_id_is_used_once(desk: Desk) -> None:
-    job = (await desk.submit()).job
-    with pytest.raises(IntegrityError):
-        async with desk.database.write() as session:
-            await queue.submit(
-                session, kind="echo", payload={}, dedupe="x", owner=None, now=desk.clock.now(), job_id=job.id
-            )
 
 
 async def _all(desk: Desk) -> tuple[Job, ...]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sample_kinds import KINDS
@@ -30,16 +31,9 @@ class Bench:
         self.database = database
         self.home = home
 
-    async def submit(self, kind: str, **payload: object) -> str:
+    async def submit(self, kind: str, **payload: Any) -> str:
         async with self.database.write() as session:
-            made = await queue.submit(
-                session,
-                kind=kind,
-                payload={**payload},
-                dedupe=None,
-                owner=None,
-                now=clock.now(),  # type: ignore[dict-item]
-            )
+            made = await queue.submit(session, kind=kind, payload=payload, dedupe=None, owner=None, now=clock.now())
         return made.job.id
 
     async def work_off(self, **kinds: JobKind) -> None:

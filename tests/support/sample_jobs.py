@@ -105,6 +105,12 @@ def chatter(payload: JsonObject, context: JobContext) -> JsonObject:
     return {}
 
 
+def write_long_lines_and_fail(payload: JsonObject, context: JobContext) -> JsonObject:
+    for _ in range(10):
+        context.log("x" * int(str(payload["letters"])))
+    raise ValueError("enough")
+
+
 def describe_worker(payload: JsonObject, context: JobContext) -> JsonObject:
     """What a job finds in its process: thread caps and what was loaded before it."""
     loaded = sorted({name.partition(".")[0] for name in sys.modules})

@@ -22,6 +22,8 @@ class Task:
     home: Path
     artifacts_url: str
     timeout_s: float
+    memory_bytes: int | None = None
+    """The most memory it may use; None leaves it most of the machine's."""
 
 
 class Executor(Protocol):

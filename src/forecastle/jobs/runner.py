@@ -1,9 +1,9 @@
 """The runner: takes jobs from the queue, runs them in an executor, and writes down what becomes of them."""
 
 import asyncio
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -17,12 +17,15 @@ from forecastle.db import Database
 from forecastle.db.errors import DatabaseUnavailable, StatementTimeout
 from forecastle.errors import ForecastleError
 from forecastle.jobs import leases, lifeline
+from forecastle.jobs.allowance import LogAllowance
 from forecastle.jobs.executor import Executor, Task
 from forecastle.jobs.job import Job
-from forecastle.jobs.journal import Failed, Line, Measured, News, Outcome, Report, storable
+from forecastle.jobs.journal import Failed, Line, Measured, Outcome, storable
 from forecastle.jobs.kinds import JobKind
 from forecastle.jobs.lifeline import Lifeline
+from forecastle.jobs.memory import MB
 from forecastle.jobs.pool import LocalPool, allowed_workers
+from forecastle.jobs.running import Running
 from forecastle.settings import JobSettings
 from forecastle.types import JsonObject, new_id
 
@@ -32,39 +35,6 @@ BEATS_PER_LEASE = 3
 OUTAGES = (DatabaseUnavailable, StatementTimeout)
 
 log = structlog.get_logger("forecastle.jobs")
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """A job that this runner works on, and its news that are not stored yet."""
-
-    job: Job
-    report: Report | None = None
-    lines: list[Line] = field(default_factory=list)
-    measured: list[Measured] = field(default_factory=list)
-    task: asyncio.Task[None] | None = None
-    ending: bool = False
-    """Its outcome is being stored, or it is being killed."""
-
-    def follow(self, news: News) -> None:
-        if isinstance(news, Report):
-            self.report = news
-        elif isinstance(news, Line):
-            self.lines.append(news)
-        else:
-            self.measured.append(news)
-
-    def kill(self) -> None:
-        """Once only: the second time would disturb the first."""
-        if self.task is not None and not self.ending:
-            self.ending = True
-            self.task.cancel()
-
-    def forget(self, report: Report | None, lines: int, measured: int) -> None:
-        """Drop news that are stored; newer ones stay."""
-        self.lines, self.measured = self.lines[lines:], self.measured[measured:]
-        if self.report is report:
-            self.report = None
 
 
 class Runner:
@@ -93,7 +63,7 @@ class Runner:
         self._clock = clock
         self._artifacts_url = artifacts_url
         self._executor = executor or self._local_pool()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
         self._awake = asyncio.Event()
         self._storing_news = asyncio.Lock()
         self._next_beat_s = clock.monotonic_s()
@@ -221,7 +191,7 @@ class Runner:
         async with self._database.write() as session:
             await leases.renew(session, self.id, until=now + timedelta(seconds=self._settings.lease_s))
             gone = lifeline.find_cut(self._folder)
-            recovered = await leases.recover(session, gone=gone, now=now)
+            recovered = await leases.recover(session, gone=gone, now=now, max_attempts=self._settings.max_attempts)
         for runner in gone:
             lifeline.clear(self._folder, runner)
         for job in recovered:
@@ -268,7 +238,8 @@ class Runner:
         strays = {job_id: attempt for job_id, attempt in held.items() if job_id not in self._running}
         if strays:
             async with self._database.write() as session:
-                await leases.put_back(session, self.id, strays, now=self._clock.now())
+                limit = self._settings.max_attempts
+                await leases.put_back(session, self.id, strays, now=self._clock.now(), max_attempts=limit)
 
     async def _claim(self) -> bool:
         """Take as many jobs as there is room for; whether any was waiting."""
@@ -281,11 +252,12 @@ class Runner:
         async with self._database.write() as session:
             jobs = await leases.claim(session, self.id, kinds=self._kinds, limit=free, now=self._clock.now())
         for job in jobs:
-            running = self._running[job.id] = _Running(job)
+            room = LogAllowance(self._settings.max_log_lines, self._settings.max_log_bytes)
+            running = self._running[job.id] = Running(job, room)
             running.task = asyncio.create_task(self._work(running), name=f"job-{job.id}")
         return True
 
-    async def _work(self, running: _Running) -> None:
+    async def _work(self, running: Running) -> None:
         try:
             outcome = await self._execute(running)
             running.ending = True
@@ -300,7 +272,7 @@ class Runner:
             self._steer_soon = True
             self.wake()
 
-    async def _execute(self, running: _Running) -> Outcome:
+    async def _execute(self, running: Running) -> Outcome:
         job = running.job
         task = Task(
             job_id=job.id,
@@ -309,7 +281,8 @@ class Runner:
             payload=job.payload,
             home=self._home,
             artifacts_url=self._artifacts_url,
-            timeout_s=self._settings.timeout_s,
+            timeout_s=min(job.timeout_s or math.inf, self._settings.timeout_s),
+            memory_bytes=self._memory_bytes(job),
         )
         try:
             return await self._executor.run(task, running.follow)
@@ -317,7 +290,12 @@ class Runner:
             log.exception("the executor failed", job=job.id)
             return Failed(f"internal error: {type(error).__name__}: {error}")
 
-    async def _settle(self, running: _Running, outcome: Outcome) -> None:
+    def _memory_bytes(self, job: Job) -> int | None:
+        """The smaller of the job's own limit and the settings'; None if neither says one."""
+        limits = [limit * MB for limit in (job.memory_mb, self._settings.memory_mb) if limit]
+        return min(limits, default=None)
+
+    async def _settle(self, running: Running, outcome: Outcome) -> None:
         """Write down how a job ended, however long the database is away."""
         while True:
             try:
@@ -326,13 +304,13 @@ class Runner:
                 log.warning("a finished job waits for the database", job=running.job.id, reason=error.message)
                 await asyncio.sleep(RETRY_S)
 
-    async def _store_outcome(self, running: _Running, outcome: Outcome) -> None:
+    async def _store_outcome(self, running: Running, outcome: Outcome) -> None:
         await self._store_news()
         failure = outcome if isinstance(outcome, Failed) else await self._finish(running, outcome.result)
         if failure is not None:
             await self._fail(running, failure)
 
-    async def _finish(self, running: _Running, result: JsonObject) -> Failed | None:
+    async def _finish(self, running: Running, result: JsonObject) -> Failed | None:
         """Complete a job, or say why that is not possible."""
         try:
             await self._complete(running, result)
@@ -345,7 +323,7 @@ class Runner:
             return Failed(f"internal error: {type(error).__name__}: {error}")
         return None
 
-    async def _complete(self, running: _Running, result: JsonObject) -> None:
+    async def _complete(self, running: Running, result: JsonObject) -> None:
         job, now = running.job, self._clock.now()
         async with self._database.write() as session:
             completed = await leases.complete(session, self.id, job, now=now)
@@ -354,7 +332,7 @@ class Runner:
                 await leases.keep_result(session, completed, kept)
         log.info("job completed" if completed else "job was not ours any more", job=job.id, kind=job.kind)
 
-    async def _fail(self, running: _Running, outcome: Failed) -> None:
+    async def _fail(self, running: Running, outcome: Failed) -> None:
         job, now = running.job, self._clock.now()
         async with self._database.write() as session:
             await leases.fail(session, self.id, job, error=storable(outcome.error), now=now)

@@ -1,5 +1,7 @@
-"""What the database itself does with a job's status: it refuses every transition that `machine` does not allow, and
-writes down each that it lets through, in the transaction that made it.
+"""What the database itself does with a job's status.
+
+It refuses every transition that `machine` does not allow, and writes down each that it lets through, in the
+transaction that made it.
 """
 
 from sqlalchemy import DDL, Table, event
@@ -87,5 +89,5 @@ def attach(table: Table) -> None:
     """See to it that the triggers are made with the table."""
     for dialect, statements in (("sqlite", SQLITE), ("postgresql", POSTGRESQL)):
         for statement in statements:
-            made: DDL = DDL(statement.strip().replace("%", "%%"))
+            made: DDL = DDL(statement.strip().replace("%", "%%"))  # type: ignore[no-untyped-call]
             event.listen(table, "after_create", made.execute_if(dialect=dialect))
