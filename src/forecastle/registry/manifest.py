@@ -44,6 +44,8 @@ class Fold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baselines: dict[str, dict[str, float]]
     confusion: tuple[tuple[int, ...], ...] = ()
     """Test rows by true class (outer) and predicted class (inner), in the order of the classes."""
+    rounds: int | None = None
+    """Boosting rounds, if their number was found by stopping early."""
     embargoed_rows: int = 0
     """Left out because they follow the test stretch too closely; `dropped_rows` because of their label."""
     outside_rows: int = 0
@@ -59,6 +61,19 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_abs_difference: float
     atol: float
     rtol: float
+
+
+class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to add to a prediction for the interval that covers a share of outcomes, from `rows` out-of-sample rows."""
+
+    coverage: float
+    """The share asked for."""
+    lower: float
+    upper: float
+    rows: int
+    measured_coverage: float | None = None
+    """The share covered of rows that had no part in the interval they were held against; None if there were too few."""
+    measured_rows: int = 0
 
 
 class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -112,6 +127,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     parity: Parity
     leakage: Leakage = Leakage()
     regime: Regime | None = None
+    rounds: int | None = None
+    """Boosting rounds, if their number was found by stopping early."""
+    calibration: dict[str, float] | None = None
+    """What the calibration of its probabilities learned, by name; it is part of the graph."""
+    interval: Interval | None = None
+    """Of a regression whose recipe asks for it."""
     trained_rows: int
     trained_until: str | None = None
     """Time of the last row fitted on; None without a time column."""

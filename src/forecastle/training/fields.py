@@ -1,7 +1,7 @@
 """What the fields of a recipe may hold, for all its parts."""
 
 import re
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
@@ -40,6 +40,10 @@ Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Share = Annotated[
     float, Field(strict=True, ge=1e-6, lt=1), AfterValidator(lambda share: round(share, catalogue.DIGITS))
 ]
+Coverage = Annotated[
+    float, Field(strict=True, ge=0.01, le=0.999), AfterValidator(lambda share: round(share, catalogue.DIGITS))
+]
+CalibrationKind: TypeAlias = Literal["sigmoid", "isotonic"]
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST_ROWS)]
 Switch = Annotated[bool, Field(strict=True)]
 SpanText: TypeAlias = Annotated[str, Field(pattern=spans.PATTERN), BeforeValidator(_span)]

@@ -51,6 +51,8 @@ def canonical(recipe: Recipe, dataset_sha256: str, context_sha256s: Mapping[str,
         "timeframe": recipe.timeframe,
         "keys": sorted({key.upper() for key in recipe.keys}),
         "missing": recipe.missing,
+        "calibration": recipe.calibration,
+        "interval": recipe.interval,
         "where": recipe.where and str(parse(recipe.where)),
     }
     return {name: _plain(value) for name, value in document.items() if not _is_empty(value)}

@@ -1,15 +1,20 @@
 """Fitting once: preprocessing and algorithm on the rows of one window."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
+from typing import Any, cast
 
 import numpy as np
 
+from forecastle.training import calibration
 from forecastle.training.algorithms import catalogue
-from forecastle.training.algorithms.fitted import Fitted, Options
+from forecastle.training.algorithms.fitted import Booster, Fitted, Options
 from forecastle.training.arrays import Floats, Integers
+from forecastle.training.calibration import Calibrator
 from forecastle.training.errors import TrainingFailed
+from forecastle.training.fields import CalibrationKind
+from forecastle.training.graphs import INPUT, GraphBuilder
 from forecastle.training.preprocess import Categories, Preprocessor, fit
 
 
@@ -24,6 +29,17 @@ class Method:
     fills_missing: bool
     classes: int
     """Number of classes; 0 for a regression."""
+    calibration: CalibrationKind | None = None
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether the number of rounds is still to be found."""
+        return self.options.hyperparameters.get("early_stopping") is not None
+
+    def with_rounds(self, rounds: int) -> "Method":
+        """The same with the number of rounds settled."""
+        settled = {**self.options.hyperparameters, "n_estimators": rounds, "early_stopping": None}
+        return replace(self, options=replace(self.options, hyperparameters=settled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +52,17 @@ class Learned:
     """Codes of the classes that the training rows held, ascending."""
     classes: int
     """Number of all classes; 0 for a regression."""
+    calibrator: Calibrator | None = None
+
+    @property
+    def atol(self) -> float:
+        """How far, in absolute terms, rounding alone may take the graph from `predict`."""
+        return self.fitted.atol * (self.calibrator.steepness if self.calibrator else 1.0)
+
+    @property
+    def uncalibrated(self) -> "Learned":
+        """The same as it was before calibration."""
+        return replace(self, calibrator=None)
 
     def predict(self, matrix: Floats) -> Floats:
         """Predictions [N], or probabilities [N, K]: 0 for a class that was not seen."""
@@ -43,8 +70,17 @@ class Learned:
         if not self.classes:
             return predicted
         probabilities = np.zeros((len(matrix), self.classes))
-        probabilities[:, self.seen] = predicted
+        probabilities[:, self.seen] = self.calibrator.apply(predicted) if self.calibrator else predicted
         return probabilities
+
+    def emit(self, graph: GraphBuilder) -> str:
+        """Add the same to a graph, from its input on; returns the name of the result."""
+        predicted = self.fitted.emit(graph, self.preprocessor.emit(graph, INPUT))
+        if self.calibrator:
+            predicted = self.calibrator.emit(graph, predicted)
+        if len(self.seen) < self.classes:
+            predicted = graph.add("MatMul", predicted, graph.constant(np.eye(self.classes)[self.seen]))
+        return predicted
 
 
 def learn(method: Method, matrix: Floats, target: Floats, categories: Sequence[Categories | None]) -> Learned:
@@ -53,17 +89,66 @@ def learn(method: Method, matrix: Floats, target: Floats, categories: Sequence[C
     Raises:
         TrainingFailed: the rows hold one class only, or nothing to learn from.
     """
-    entry = catalogue.find(method.algorithm)
-    preprocessor = fit(
-        matrix,
-        categories,
-        order=method.order,
-        fill_missing=method.fills_missing,
-        standardise=entry.standardises,
-    )
+    begun = _begin(method, matrix, target, categories)
+    columns = begun.preprocessor.transform(matrix)
+    fitted = _module(method).fit(columns, begun.answers(target), method.options)
+    return Learned(begun.preprocessor, fitted, begun.seen, method.classes)
+
+
+def best_rounds(
+    method: Method,
+    matrix: Floats,
+    target: Floats,
+    held_matrix: Floats,
+    held_target: Floats,
+    categories: Sequence[Categories | None],
+) -> int:
+    """The number of rounds after which the loss on held-out rows was least; a class among them only is left out.
+
+    Raises:
+        TrainingFailed: as `learn`; or none of the held-out rows has a class that was seen.
+    """
+    begun = _begin(method, matrix, target, categories)
+    usable = np.isin(held_target, begun.seen) if method.classes else np.ones(len(held_target), dtype=bool)
+    if not usable.any():
+        raise TrainingFailed("early_stopping: no class of the inner validation stretch occurs before it")
+    columns, held = map(begun.preprocessor.transform, (matrix, held_matrix[usable]))
+    booster = cast("Booster", _module(method))
+    return booster.best_rounds(columns, begun.answers(target), held, begun.answers(held_target[usable]), method.options)
+
+
+def calibrate(kind: CalibrationKind, learned: Learned, matrix: Floats, codes: Integers) -> Calibrator:
+    """Learn how to calibrate a model from rows [N, F] that it has not seen, and their class codes [N].
+
+    Raises:
+        TrainingFailed: the rows hold one class only, of those that the model has seen.
+    """
+    usable = np.isin(codes, learned.seen)
+    probabilities = learned.uncalibrated.predict(matrix[usable])[:, learned.seen]
+    places = np.searchsorted(learned.seen, codes[usable])
+    return calibration.fit(kind, probabilities, places, classes=learned.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Begun:
+    preprocessor: Preprocessor
+    seen: Integers
+
+    def answers(self, target: Floats) -> Floats:
+        """Values as they are; classes by their place among those seen."""
+        return np.searchsorted(self.seen, target).astype(np.float64) if len(self.seen) else target
+
+
+def _begin(method: Method, matrix: Floats, target: Floats, categories: Sequence[Categories | None]) -> _Begun:
     seen = np.unique(target).astype(np.int64) if method.classes else np.empty(0, dtype=np.int64)
     if method.classes and len(seen) < 2:
         raise TrainingFailed(f"all {len(target):,} training rows of a window belong to one class")
-    answers = np.searchsorted(seen, target).astype(np.float64) if method.classes else target
-    fitted = import_module(entry.module).fit(preprocessor.transform(matrix), answers, method.options)
-    return Learned(preprocessor, fitted, seen, method.classes)
+    standardises = catalogue.find(method.algorithm).standardises
+    preprocessor = fit(
+        matrix, categories, order=method.order, fill_missing=method.fills_missing, standardise=standardises
+    )
+    return _Begun(preprocessor, seen)
+
+
+def _module(method: Method) -> Any:
+    return import_module(catalogue.find(method.algorithm).module)

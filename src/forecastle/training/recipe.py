@@ -28,7 +28,7 @@ from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
 from forecastle.training.documents import explain, read_document
 from forecastle.training.errors import BadRecipe, RecipeUnreadable
-from forecastle.training.fields import MAX_NAME, MAX_TEXT, Name, Part, Switch, Text
+from forecastle.training.fields import MAX_NAME, MAX_TEXT, CalibrationKind, Coverage, Name, Part, Switch, Text
 from forecastle.training.schemes import SPLITS, Split
 from forecastle.types import JsonObject
 
@@ -77,6 +77,10 @@ class Recipe(Part):
     context: Annotated[tuple[Name, ...], Field(max_length=50)] = ()
     keys: Annotated[tuple[Annotated[str, Field(max_length=MAX_TEXT)], ...], Field(max_length=10_000)] = ()
     missing: Literal["drop", "median"] = "drop"
+    calibration: CalibrationKind | None = None
+    """How probabilities are brought to come true as often as they say."""
+    interval: Coverage | None = None
+    """Share of outcomes that a regression's prediction interval shall cover."""
     where: Text | None = None
     """An expression; rows for which it is not true are neither trained on nor tested."""
     prove_leakage: Switch = False

@@ -155,5 +155,9 @@ def _check_algorithm(recipe: Recipe, task: Task) -> None:
     if task not in catalogue.find(recipe.algorithm).tasks:
         fitting = ", ".join(name for name, entry in catalogue.ALGORITHMS.items() if task in entry.tasks)
         raise BadRecipe.at("algorithm", expected=f"one of {fitting} for a {task}", found=recipe.algorithm)
+    if task == "regression" and recipe.calibration is not None:
+        raise BadRecipe.at("calibration", expected="nothing for a regression", found=recipe.calibration)
+    if task == "classification" and recipe.interval is not None:
+        raise BadRecipe.at("interval", expected="nothing for a classification", found=f"{recipe.interval:g}")
     if task == "regression" and recipe.hyperparameters.get("balanced"):
         raise BadRecipe.at("hyperparameters.balanced", expected="false for a regression", found="true")

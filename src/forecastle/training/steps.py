@@ -1,6 +1,6 @@
 """The steps of a training as values, so that the proof against leakage can run the very ones that training runs.
 
-prepare → features → samples → windows → fit → predict
+prepare → features → samples → windows → confine → fit → predict
 """
 
 from collections.abc import Callable
@@ -12,7 +12,9 @@ import polars as pl
 from forecastle.features.plan import FeaturePlan
 from forecastle.training.algorithms.fitted import Options
 from forecastle.training.arrays import Floats, Integers
-from forecastle.training.evaluate import FittedRows, fit_rows
+from forecastle.training.errors import BadRecipe
+from forecastle.training.fields import CalibrationKind
+from forecastle.training.fitting import FittedRows, fit_rows
 from forecastle.training.learn import Method
 from forecastle.training.recipe import Recipe
 from forecastle.training.settle import default_split, plans
@@ -28,7 +30,11 @@ class Steps:
     """The table that features are computed over."""
     features: Callable[[FeaturePlan, pl.DataFrame], pl.DataFrame]
     """A column a feature, a row for each row of that table; see `FeaturePlan.unlearned`."""
+    samples: Callable[..., Study]
+    """Labels found and unusable rows set aside; see `find_samples`."""
     windows: Callable[[Study], tuple[Window, ...]]
+    confine: Callable[[Study, Window], Window]
+    """The window without the rows that do not meet the recipe's condition."""
     fit: Callable[[Study, Method, Integers], FittedRows]
     """Everything that is learned, from the samples at these positions."""
     predict: Callable[[FittedRows, Integers], Floats]
@@ -45,27 +51,40 @@ class Steps:
         Raises:
             BadInput: too many rows are lost to missing values, or too few have a label.
         """
+        frame, columns = self.featured(recipe, tables)
+        return self.samples(recipe, frame, columns, facts=tables.facts, limit=limit)
+
+    def featured(self, recipe: Recipe, tables: Tables) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The prepared table and its features."""
         facts = tables.facts
         frame = self.prepare(recipe, tables)
         _, plan = plans(recipe, schema=frame.schema, time=facts.time, keys=facts.keys)
-        return find_samples(recipe, frame, self.features(plan, frame), facts=facts, limit=limit)
+        return frame, self.features(plan, frame)
+
+    def divide(self, study: Study) -> tuple[Window, ...]:
+        """The windows of a study, confined to the rows that meet the recipe's condition.
+
+        Raises:
+            TooFewRows: a window is left without enough rows.
+        """
+        confined = (self.confine(study, window) for window in self.windows(study))
+        return tuple(window.checked(number) for number, window in enumerate(confined, start=1))
 
 
 def windows(study: Study) -> tuple[Window, ...]:
-    """The recipe's train and test windows over the study's samples, confined to those that meet its `where`.
+    """The recipe's train and test windows over the study's samples, whether or not they meet its condition.
 
     Raises:
         TooFewRows: a window is left without enough rows.
     """
     samples = study.samples
-    cut = split(
+    return split(
         study.recipe.split or default_split(timed=samples.clockwork is not None),
         rows=len(samples.rows),
         clockwork=samples.clockwork,
         classes=samples.codes if samples.classes else None,
         seed=study.recipe.seed,
     )
-    return tuple(confine(study, window).checked(number) for number, window in enumerate(cut, start=1))
 
 
 def confine(study: Study, window: Window) -> Window:
@@ -86,7 +105,11 @@ def _warm_up(study: Study, window: Window) -> int:
 
 
 def method(study: Study) -> Method:
-    """How the recipe says each window is learned from."""
+    """How the recipe says each window is learned from.
+
+    Raises:
+        BadRecipe: its calibration does not fit the number of classes.
+    """
     recipe, columns = study.recipe, study.plan.columns
     return Method(
         algorithm=recipe.algorithm,
@@ -96,7 +119,14 @@ def method(study: Study) -> Method:
         order=sorted(range(len(columns)), key=lambda position: (columns[position].expression, columns[position].name)),
         fills_missing=recipe.missing == "median",
         classes=len(study.samples.classes),
+        calibration=_calibration(recipe, len(study.samples.classes)),
     )
+
+
+def _calibration(recipe: Recipe, classes: int) -> CalibrationKind | None:
+    if recipe.calibration == "isotonic" and classes != 2:
+        raise BadRecipe.at("calibration", expected=f"sigmoid for {classes} classes", found="isotonic")
+    return recipe.calibration
 
 
 def predict(fitted: FittedRows, rows: Integers) -> Floats:
@@ -104,5 +134,13 @@ def predict(fitted: FittedRows, rows: Integers) -> Floats:
     return fitted.learned.predict(fitted.matrix(rows))
 
 
-TRAINING = Steps(prepare=prepare_table, features=compute_features, windows=windows, fit=fit_rows, predict=predict)
+TRAINING = Steps(
+    prepare=prepare_table,
+    features=compute_features,
+    samples=find_samples,
+    windows=windows,
+    confine=confine,
+    fit=fit_rows,
+    predict=predict,
+)
 """What a training does in earnest."""

@@ -2,9 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
 import msgspec
@@ -15,10 +16,11 @@ from forecastle.features import FEATURE_VERSION
 from forecastle.jobs.context import JobContext
 from forecastle.registry import manifest as manifests
 from forecastle.registry.artifacts import ArtifactStore
-from forecastle.registry.manifest import FeatureColumn, Manifest, Parity, Regime, TargetFacts
-from forecastle.training import export, importances, metrics
+from forecastle.registry.manifest import FeatureColumn, Fold, Interval, Manifest, Parity, Regime, TargetFacts
+from forecastle.training import export, importances, intervals, metrics
 from forecastle.training.arrays import Integers
-from forecastle.training.evaluate import Evaluation, FittedRows, bound, evaluate, permutation
+from forecastle.training.evaluate import Evaluation, bound, evaluate, permutation, residuals
+from forecastle.training.fitting import FittedRows
 from forecastle.training.learn import Method
 from forecastle.training.order import Order, TrainingResult
 from forecastle.training.splits import Window
@@ -27,6 +29,8 @@ from forecastle.training.study import Study, Tables
 from forecastle.types import JsonObject
 
 SOFTWARE = ("forecastle", "numpy", "polars", "scikit-learn", "lightgbm", "onnx", "onnxruntime")
+XGBOOST = ("xgboost-cpu", "xgboost")
+"""Two distributions of one library, of which a machine has one."""
 PROVED_TRAINING_ROWS = 1_000
 PREPARED = 0.1
 """Share of the progress bar that the preparation takes, and the end of the work after the last fit."""
@@ -52,7 +56,7 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     context.report(0.0, "reading the table")
     tables = read_tables(order, TableStore(context.home / "datasets"))
     study = TRAINING.study(order.recipe, tables)
-    cut, how = TRAINING.windows(study), method(study)
+    cut, how = TRAINING.divide(study), method(study)
     context.log(
         f"{study.frame.height:,} rows, {len(study.samples.rows):,} usable, {len(study.plan.columns)} features, "
         f"{len(cut)} windows"
@@ -60,7 +64,7 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     evaluations = _evaluate_all(study, how, cut, context)
     context.report(1 - PREPARED, "fitting on all rows")
     manifest, graph = _finish(order, study, how, evaluations)
-    if not any(any(weights.values()) for name, weights in manifest.importances.items() if name != "permutation"):
+    if importances.all_alike(manifest.importances):
         context.log("no feature matters to this model: it predicts the same for every row")
     context.report(1.0, "storing the model")
     store = ArtifactStore(context.artifacts_url)
@@ -86,18 +90,30 @@ def _evaluate_all(
         share = PREPARED + (1 - 2 * PREPARED) * number / len(windows)
         context.report(share, f"window {number + 1} of {len(windows)}", "training")
         evaluations.append(evaluate(study, method, window))
-        measured = ", ".join(f"{name} {value:.5g}" for name, value in evaluations[-1].fold.metrics.items())
-        context.log(f"window {number + 1} of {len(windows)}: {measured}")
+        context.log(f"window {number + 1} of {len(windows)}: {_told(evaluations[-1].fold)}")
     return tuple(evaluations)
+
+
+def _told(fold: Fold) -> str:
+    measured = ", ".join(f"{name} {value:.5g}" for name, value in fold.metrics.items())
+    return measured if fold.rounds is None else f"{measured}; best after {fold.rounds:,} rounds"
 
 
 def _finish(order: Order, study: Study, method: Method, evaluations: Sequence[Evaluation]) -> tuple[Manifest, bytes]:
     """Fit on every usable row that meets the recipe's condition, export, prove, describe."""
+    interval = _interval(study, evaluations)
     final = _fit_all(study, method)
-    learned = final.fitted.learned
-    graph = export.build(learned.preprocessor, learned.fitted, features=len(study.plan.columns), classes=method.classes)
+    graph = export.build(final.fitted.learned, features=len(study.plan.columns))
     parity = _prove(study, final.fitted, graph, [evaluation.window for evaluation in evaluations])
-    return _describe(order, study, final, evaluations, parity), graph
+    manifest = _describe(order, study, final, evaluations, parity)
+    return msgspec.structs.replace(manifest, interval=interval), graph
+
+
+def _interval(study: Study, evaluations: Sequence[Evaluation]) -> Interval | None:
+    coverage = study.recipe.interval
+    if coverage is None:
+        return None
+    return intervals.fit([residuals(study, evaluation) for evaluation in evaluations], coverage=coverage)
 
 
 def _fit_all(study: Study, method: Method) -> _Final:
@@ -117,7 +133,7 @@ def _prove(study: Study, final: FittedRows, graph: bytes, windows: Sequence[Wind
     chosen: Integers = np.unique(np.concatenate([draw, *(window.test for window in windows)]))
     matrix = final.matrix(study.samples.rows[chosen])
     probed = export.probes(matrix, final.categories, fills_missing=study.recipe.missing == "median")
-    return export.prove(graph, final.learned.preprocessor, final.learned.fitted, probed)
+    return export.prove(graph, final.learned, probed)
 
 
 def _describe(order: Order, study: Study, final: _Final, evaluations: Sequence[Evaluation], parity: Parity) -> Manifest:
@@ -144,12 +160,14 @@ def _describe(order: Order, study: Study, final: _Final, evaluations: Sequence[E
         importances=_importances(study, final.fitted, evaluations[-1]),
         parity=parity,
         regime=final.regime,
+        rounds=final.fitted.rounds,
+        calibration=calibrator.learned if (calibrator := final.fitted.learned.calibrator) else None,
         trained_rows=len(final.positions),
         trained_until=None if samples.clockwork is None else bound(samples, final.positions[-1]),
         fit_seconds=final.fit_seconds,
         parent=recipe.parent,
         created_at=datetime.now(UTC),
-        software={name: version(name) for name in SOFTWARE},
+        software={name: version(name) for name in (*SOFTWARE, *_installed(XGBOOST))},
     )
 
 
@@ -165,3 +183,12 @@ def _importances(study: Study, final: FittedRows, last: Evaluation) -> dict[str,
     learned = final.learned
     own = importances.by_feature(learned.fitted.importances(), learned.preprocessor.sources, study.plan.names)
     return {"permutation": permutation(study, last, seed=study.recipe.seed)} | own
+
+
+def _installed(names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        with suppress(PackageNotFoundError):
+            version(name)
+            found.append(name)
+    return found

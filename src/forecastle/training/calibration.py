@@ -1,0 +1,217 @@
+"""Calibration: a map from a model's probabilities to ones that come true as often as they say.
+
+It is learned on rows that the model has not seen, keeps the order of the probabilities, and becomes part of the graph.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+from sklearn.isotonic import isotonic_regression
+
+from forecastle.training.arrays import Floats, Integers
+from forecastle.training.errors import TrainingFailed
+from forecastle.training.fields import CalibrationKind
+from forecastle.training.graphs import GraphBuilder
+
+LEAST = 1e-6
+"""Probabilities closer to 0 or 1 than this count as this, for a logarithm needs something to hold on to."""
+COLDEST, HOTTEST = 0.05, 20.0
+BIN = 1e-3
+"""Probabilities of one such bin are taken together before an isotonic fit, lest it has steps too steep to compute."""
+
+
+class Calibrator(Protocol):
+    """A fitted map of probabilities [N, K] onto probabilities [N, K]."""
+
+    @property
+    def steepness(self) -> float:
+        """By what factor it may enlarge an error of the model's rounding."""
+        ...
+
+    @property
+    def learned(self) -> dict[str, float]:
+        """What it learned, by name."""
+        ...
+
+    def apply(self, probabilities: Floats) -> Floats:
+        """The calibrated probabilities."""
+        ...
+
+    def emit(self, graph: GraphBuilder, probabilities: str) -> str:
+        """Add the same to a graph; returns the name of its result."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Platt:
+    """For two classes: `slope` x log-odds + `intercept` are the new log-odds (Platt, 1999)."""
+
+    slope: float
+    intercept: float
+
+    @property
+    def steepness(self) -> float:
+        """That of the log-odds."""
+        return max(1.0, self.slope)
+
+    @property
+    def learned(self) -> dict[str, float]:
+        """1 and 0 change nothing."""
+        return {"slope": self.slope, "intercept": self.intercept}
+
+    def apply(self, probabilities: Floats) -> Floats:
+        """The calibrated probabilities."""
+        second = _sigmoid(self.slope * _log_odds(probabilities) + self.intercept)
+        return np.column_stack([1.0 - second, second])
+
+    def emit(self, graph: GraphBuilder, probabilities: str) -> str:
+        """Add the same to a graph."""
+        second = graph.columns(probabilities, [1])
+        clipped = graph.add("Clip", second, graph.constant(LEAST), graph.constant(1 - LEAST))
+        first = graph.add("Sub", graph.constant(1.0), clipped)
+        odds = graph.add("Sub", graph.add("Log", clipped), graph.add("Log", first))
+        scaled = graph.add("Mul", odds, graph.constant(self.slope))
+        return graph.two_classes(graph.add("Add", scaled, graph.constant(self.intercept)))
+
+
+@dataclass(frozen=True, slots=True)
+class Temperature:
+    """For more classes: the softmax of the logarithms over a temperature (Guo et al., 2017); hot is less certain."""
+
+    temperature: float
+
+    @property
+    def steepness(self) -> float:
+        """That of the logarithms."""
+        return max(1.0, 1.0 / self.temperature)
+
+    @property
+    def learned(self) -> dict[str, float]:
+        """1 changes nothing."""
+        return {"temperature": self.temperature}
+
+    def apply(self, probabilities: Floats) -> Floats:
+        """The calibrated probabilities."""
+        return _softmax(np.log(np.maximum(probabilities, LEAST)) / self.temperature)
+
+    def emit(self, graph: GraphBuilder, probabilities: str) -> str:
+        """Add the same to a graph."""
+        logarithms = graph.add("Log", graph.add("Max", probabilities, graph.constant(LEAST)))
+        return graph.add("Softmax", graph.add("Div", logarithms, graph.constant(self.temperature)), axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Isotonic:
+    """For two classes: straight lines between the middles of the steps that fit best (Oron & Flournoy, 2017).
+
+    Unlike the steps themselves this is continuous, so that rounding moves no prediction over an edge.
+    """
+
+    knots: Floats
+    """Probabilities of the second class, ascending."""
+    values: Floats
+    """What they become, ascending."""
+
+    @property
+    def steepness(self) -> float:
+        """Of the steepest line."""
+        return float(max(1.0, self._slopes.max(initial=1.0)))
+
+    @property
+    def learned(self) -> dict[str, float]:
+        """Its size and reach."""
+        return {"knots": float(len(self.knots)), "least": float(self.values[0]), "most": float(self.values[-1])}
+
+    @property
+    def _slopes(self) -> Floats:
+        return np.diff(self.values) / np.diff(self.knots)
+
+    def apply(self, probabilities: Floats) -> Floats:
+        """The calibrated probabilities; beyond the knots those of the outermost."""
+        second = np.interp(probabilities[:, 1], self.knots, self.values)
+        return np.column_stack([1.0 - second, second])
+
+    def emit(self, graph: GraphBuilder, probabilities: str) -> str:
+        """Add the same to a graph, as a sum of ramps, one for each change of slope."""
+        second = graph.columns(probabilities, [1])
+        inside = graph.add("Clip", second, graph.constant(self.knots[0]), graph.constant(self.knots[-1]))
+        starts = self.knots[: max(1, len(self.knots) - 1)]
+        turns = np.diff(self._slopes, prepend=0.0) if len(self.knots) > 1 else np.zeros(1)
+        beyond = graph.add("Max", graph.add("Sub", inside, graph.constant(starts[None, :])), graph.constant(0.0))
+        rise = graph.add("MatMul", beyond, graph.constant(turns[:, None]))
+        return graph.complement(graph.add("Add", rise, graph.constant(self.values[0])))
+
+
+def fit(kind: CalibrationKind, probabilities: Floats, codes: Integers, *, classes: int) -> Calibrator:
+    """Learn from predictions [N, K] for rows that the model has not seen, and their class codes [N].
+
+    Args:
+        kind: `sigmoid` has one number to learn, or two for two classes; `isotonic` needs two classes and many rows.
+        probabilities: of the K classes that the model knows.
+        codes: 0 to K - 1.
+        classes: number of all classes of the recipe.
+
+    Raises:
+        TrainingFailed: the rows belong to one class.
+    """
+    if len(np.unique(codes)) < 2:
+        raise TrainingFailed(f"calibration: the {len(codes):,} rows held out of a window for it belong to one class")
+    if classes > 2:
+        return _fit_temperature(probabilities, codes)
+    return _fit_platt(probabilities, codes) if kind == "sigmoid" else _fit_isotonic(probabilities[:, 1], codes)
+
+
+def _fit_platt(probabilities: Floats, codes: Integers) -> Platt:
+    """Least log loss against Platt's targets, which keep a small sample from being certain; the order is kept."""
+    odds = _log_odds(probabilities)
+    positives = int(codes.sum())
+    targets = np.where(codes == 1, (positives + 1) / (positives + 2), 1 / (len(codes) - positives + 2))
+
+    def loss(line: Floats) -> tuple[float, Floats]:
+        score = line[0] * odds + line[1]
+        error = _sigmoid(score) - targets
+        value = np.mean(np.logaddexp(0.0, score) - targets * score)
+        return float(value), np.array([np.mean(error * odds), np.mean(error)])
+
+    found = minimize(loss, np.array([1.0, 0.0]), jac=True, method="L-BFGS-B", bounds=[(0.0, None), (None, None)])
+    return Platt(float(found.x[0]), float(found.x[1]))
+
+
+def _fit_temperature(probabilities: Floats, codes: Integers) -> Temperature:
+    logarithms = np.log(np.maximum(probabilities, LEAST))
+
+    def loss(log_temperature: float) -> float:
+        calibrated = _softmax(logarithms / np.exp(log_temperature))
+        return -float(np.mean(np.log(calibrated[np.arange(len(codes)), codes])))
+
+    found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
+    return Temperature(float(np.exp(found.x)))
+
+
+def _fit_isotonic(second: Floats, codes: Integers) -> Isotonic:
+    bins, place = np.unique(np.floor(second / BIN), return_inverse=True)
+    counts = np.bincount(place, minlength=len(bins)).astype(np.float64)
+    shares = np.bincount(place, codes, minlength=len(bins)) / counts
+    fitted = isotonic_regression(shares, sample_weight=counts)
+    _, step = np.unique(fitted, return_inverse=True)
+    rows = np.bincount(step, counts)
+    knots = np.bincount(step[place], second) / rows
+    least = 1 / (len(codes) + 2)
+    values = np.clip(np.bincount(step[place], codes) / rows, least, 1 - least)
+    return Isotonic(knots, values)
+
+
+def _log_odds(probabilities: Floats) -> Floats:
+    second = np.clip(probabilities[:, 1], LEAST, 1 - LEAST)
+    return np.log(second) - np.log(1.0 - second)
+
+
+def _sigmoid(score: Floats) -> Floats:
+    return np.exp(-np.logaddexp(0.0, -score))
+
+
+def _softmax(score: Floats) -> Floats:
+    growth = np.exp(score - score.max(axis=1, keepdims=True))
+    return np.asarray(growth / growth.sum(axis=1, keepdims=True))
