@@ -1,7 +1,7 @@
 """The queue, for whoever submits jobs and looks at them. What a runner does to it stands in `leases`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
 from typing import Any, cast
@@ -85,6 +85,12 @@ async def find(session: AsyncSession, dedupe: str) -> Job | None:
     """The job with this `dedupe` that is waiting, running or completed."""
     row = await session.scalar(select(JobRow).where(JobRow.dedupe == dedupe, DEDUPED))
     return to_job(row) if row is not None else None
+
+
+async def find_all(session: AsyncSession, dedupes: Collection[str]) -> dict[str, Job]:
+    """The jobs with one of these `dedupe` that are waiting, running or completed, by it."""
+    rows = await session.scalars(select(JobRow).where(JobRow.dedupe.in_(dedupes), DEDUPED))
+    return {str(row.dedupe): to_job(row) for row in rows}
 
 
 async def get(session: AsyncSession, job_id: str, *, owner: str | None = None) -> Job:

@@ -1,6 +1,6 @@
 """Published models: versions, stages, and which one answers."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Literal, get_args
@@ -93,6 +93,12 @@ async def get(session: AsyncSession, model_id: str) -> Model:
     if row is None:
         raise ModelNotFound(model_id)
     return _model(row)
+
+
+async def find_by_fingerprints(session: AsyncSession, fingerprints: Collection[str]) -> dict[str, Model]:
+    """The models that these recipes made, by fingerprint; those that have none are missing."""
+    rows = await session.scalars(select(ModelRow).where(ModelRow.fingerprint.in_(fingerprints)))
+    return {row.fingerprint: _model(row) for row in rows}
 
 
 async def find_by_fingerprint(session: AsyncSession, fingerprint: str) -> Model | None:
