@@ -30,8 +30,8 @@ class Client:
     async def get(self, path: str, **params: Any) -> httpx.Response:
         return await self._http.get(path, params=params, headers=self._headers)
 
-    async def post(self, path: str) -> httpx.Response:
-        return await self._http.post(path, headers=self._headers)
+    async def post(self, path: str, **params: Any) -> httpx.Response:
+        return await self._http.post(path, params=params, headers=self._headers)
 
 
 @pytest.fixture
@@ -69,10 +69,10 @@ class Site:
         )
         return Client(self._http, self.services.tokens.issue(user), user.id)
 
-    async def submit(self, owner: Client, kind: str = "train") -> str:
+    async def submit(self, owner: Client, kind: str = "train", dedupe: str | None = None) -> str:
         async with self.services.database.write() as session:
             submission = await queue.submit(
-                session, kind=kind, payload={}, dedupe=None, owner=owner.user_id, now=self.services.clock.now()
+                session, kind=kind, payload={}, dedupe=dedupe, owner=owner.user_id, now=self.services.clock.now()
             )
         return submission.job.id
 
@@ -156,6 +156,55 @@ async def test_only_the_owner_and_admins_cancel(site: Site) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, "FORBIDDEN")
     assert (await ada.get(f"/jobs/{job_id}")).json()["status"] == "pending"
     assert (await admin.post(f"/jobs/{job_id}/cancel")).json()["status"] == "cancelled"
+
+
+async def test_a_cancelled_job_is_retried_on_its_terms_or_on_others(site: Site) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada)
+    refused = await ada.post(f"/jobs/{job_id}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "JOB_NOT_RETRIABLE")
+    await ada.post(f"/jobs/{job_id}/cancel")
+    same, other = await ada.post(f"/jobs/{job_id}/retry"), await ada.post(f"/jobs/{job_id}/retry", memory_mb=512)
+    assert (same.status_code, other.status_code) == (202, 202)
+    for answer, memory in ((same, None), (other, 512)):
+        job = answer.json()
+        assert (job["status"], job["retry_of"], job["memory_mb"], job["owner"]) == (
+            "pending",
+            job_id,
+            memory,
+            ada.user_id,
+        )
+    assert (await ada.get(f"/jobs/{job_id}")).json()["status"] == "cancelled"
+
+
+async def test_a_retry_of_what_was_submitted_again_finds_it(site: Site) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada, dedupe="recipe")
+    await ada.post(f"/jobs/{job_id}/cancel")
+    again = await site.submit(ada, dedupe="recipe")
+    answer = await ada.post(f"/jobs/{job_id}/retry")
+    assert (answer.status_code, answer.json()["id"]) == (200, again)
+
+
+async def test_only_the_owner_and_admins_retry(site: Site) -> None:
+    ada, bob, admin = await site.sign_in("ada"), await site.sign_in("bob"), await site.sign_in("root", "admin")
+    job_id = await site.submit(ada)
+    await ada.post(f"/jobs/{job_id}/cancel")
+    assert (await bob.post(f"/jobs/{job_id}/retry")).status_code == 403
+    assert (await admin.post(f"/jobs/{job_id}/retry")).json()["owner"] == ada.user_id
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("priority", 101), ("priority", 10**30), ("timeout_s", 0), ("timeout_s", "nan"), ("memory_mb", 1)],
+)
+async def test_terms_that_cannot_be_kept_are_named(site: Site, name: str, value: Any) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada)
+    await ada.post(f"/jobs/{job_id}/cancel")
+    answer = await ada.post(f"/jobs/{job_id}/retry", **{name: value})
+    assert answer.status_code == 422
+    assert f"{name}: expected" in answer.json()["detail"]
 
 
 @pytest.mark.parametrize("path", ["/jobs/none", "/jobs/none/logs"])

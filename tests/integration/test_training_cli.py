@@ -47,6 +47,20 @@ def test_submitting_does_not_wait(cli: Cli, recipes: dict[str, str]) -> None:
     assert (made["status"], made["metrics"]) == ("pending", None)
 
 
+def test_a_training_is_submitted_on_terms(cli: Cli, recipes: dict[str, str]) -> None:
+    options = ("--priority", "7", "--timeout", "90", "--memory", "900")
+    (made,) = cli("train", recipes["ridge"], *options, "--no-watch", "--json").json
+    job = cli("jobs", "show", made["job_id"], "--json").json
+    assert (job["priority"], job["timeout_s"], job["memory_mb"]) == (7, 90.0, 900)
+
+
+def test_terms_that_cannot_be_kept_are_named_before_anything_is_submitted(cli: Cli, recipes: dict[str, str]) -> None:
+    done = cli("train", recipes["ridge"], "--memory", "1")
+    assert (done.code, done.out) == (4, "")
+    assert "memory_mb: expected megabytes, 64 to" in done.err
+    assert cli("jobs", "list", "--json").json["items"] == []
+
+
 def test_a_failed_training_is_told_and_ends_with_partial_success(cli: Cli, recipes: dict[str, str]) -> None:
     done = cli("train", recipes["ridge"], recipes["one-class"])
     assert done.code == 10

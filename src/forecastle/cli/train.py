@@ -13,9 +13,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from forecastle.bootstrap import Services, build_runner
 from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, run
+from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
 from forecastle.errors import BadInput
 from forecastle.jobs import leases, lifeline, queue
-from forecastle.jobs.job import Job
+from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.registry import models
 from forecastle.registry.models import Model
 from forecastle.training.recipe import Recipe, load_recipe
@@ -50,7 +51,12 @@ class Training:
 def train(
     recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="TOML or JSON files.", show_default=False)],
     *,
-    watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Wait for the models, or submit only.")] = True,
+    watch: Annotated[
+        bool, typer.Option("--watch/--no-watch", help="Wait, with the progress of each, or submit only.")
+    ] = True,
+    priority: PriorityOption = None,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a model from each recipe. A recipe that was trained before is recognised.
@@ -58,7 +64,8 @@ def train(
     When no server or runner is working on this home, the training runs here.
     """
     loaded = [(path, load_recipe(path)) for path in recipes]
-    trainings = run(lambda services: _train(services, loaded, watch=watch))
+    terms = NO_TERMS.but(priority=priority, timeout_s=timeout, memory_mb=memory)
+    trainings = run(lambda services: _train(services, loaded, terms, watch=watch))
     if as_json:
         emit_json([_facts(training) for training in trainings])
     else:
@@ -67,8 +74,10 @@ def train(
         raise typer.Exit(Exit.PARTIAL)
 
 
-async def _train(services: Services, recipes: Sequence[tuple[Path, Recipe]], *, watch: bool) -> list[Training]:
-    trainings = await _submit(services, recipes)
+async def _train(
+    services: Services, recipes: Sequence[tuple[Path, Recipe]], terms: Terms, *, watch: bool
+) -> list[Training]:
+    trainings = await _submit(services, recipes, terms)
     if not watch:
         return trainings
     if any(training.job and not training.job.ended for training in trainings):
@@ -82,13 +91,14 @@ async def _train(services: Services, recipes: Sequence[tuple[Path, Recipe]], *, 
         ]
 
 
-async def _submit(services: Services, recipes: Sequence[tuple[Path, Recipe]]) -> list[Training]:
+async def _submit(services: Services, recipes: Sequence[tuple[Path, Recipe]], terms: Terms) -> list[Training]:
     """All of them or, when one does not fit its table, none."""
+    terms.check()
     trainings = []
     async with services.database.write() as session:
         for path, recipe in recipes:
             try:
-                submission = await submit_training(session, recipe, owner=None, now=services.clock.now())
+                submission = await submit_training(session, recipe, owner=None, now=services.clock.now(), terms=terms)
             except BadInput as error:
                 raise BadInput(f"{path}: {error}", problems=error.problems) from error
             trainings.append(Training(path, recipe, submission, submission.job))

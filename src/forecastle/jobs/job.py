@@ -22,6 +22,16 @@ class Terms:
     timeout_s: float | None = None
     memory_mb: int | None = None
 
+    def but(
+        self, *, priority: int | None = None, timeout_s: float | None = None, memory_mb: int | None = None
+    ) -> "Terms":
+        """The same, less what is given anew."""
+        return Terms(
+            self.priority if priority is None else priority,
+            self.timeout_s if timeout_s is None else timeout_s,
+            self.memory_mb if memory_mb is None else memory_mb,
+        )
+
     def check(self) -> None:
         """Do nothing if they can be kept.
 

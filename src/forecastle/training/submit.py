@@ -1,17 +1,24 @@
-"""Submitting a training: what is known already is answered, what is new becomes a job."""
+"""Submitting trainings: what is known already is answered, what is new becomes a job.
 
+Many are submitted like one: each table is looked up once, and all fingerprints with one query.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.data import catalogue as datasets
+from forecastle.data.dataset import Dataset
 from forecastle.jobs import queue
-from forecastle.jobs.job import Job
+from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.registry import models
+from forecastle.registry.models import Model
 from forecastle.training.fingerprint import canonical, fingerprint
 from forecastle.training.order import Order, TableFacts
 from forecastle.training.recipe import Recipe
+from forecastle.training import trials
 from forecastle.training.settle import settle
 from forecastle.types import new_id
 
@@ -29,10 +36,12 @@ class TrainingSubmission:
     fingerprint: str
     duplicate: bool
     status: str
+    model: Model | None = None
+    """The model, if it is there already."""
 
 
 async def submit_training(
-    session: AsyncSession, recipe: Recipe, *, owner: str | None, now: datetime
+    session: AsyncSession, recipe: Recipe, *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
 ) -> TrainingSubmission:
     """Find the model of this recipe, or the job that is making it, or put a new job in the queue.
 
@@ -40,27 +49,42 @@ async def submit_training(
         BadRecipe: the recipe does not fit its table; so BadExpression and BadTarget.
         DatasetNotFound: a table does not exist.
         ModelNotFound: the parent does not exist.
+        BadInput: the job's terms cannot be kept.
     """
-    order = await place(session, recipe, now=now)
-    known = await models.find_by_fingerprint(session, order.fingerprint)
-    if known is None:
-        submission = await _submit(session, order, owner=owner, now=now)
-        if submission is not None:
-            return submission
-        known = await models.find_by_fingerprint(session, order.fingerprint)
-    if known is None:  # the job completed once, and its model was deleted since
-        await queue.release_dedupe(session, order.fingerprint)
-        return await submit_training(session, recipe, owner=owner, now=now)
-    job = await queue.find(session, order.fingerprint)
-    return TrainingSubmission(job, known.id, known.fingerprint, duplicate=True, status="completed")
+    order = place(recipe, await look_up(session, [recipe]), now=now)
+    (made,) = await submit_orders(session, [order], owner=owner, now=now, terms=terms)
+    return made
 
 
-async def place(session: AsyncSession, recipe: Recipe, *, now: datetime) -> Order:
-    """The order for a recipe, checked against its tables, with an id for the model to be."""
-    dataset = await datasets.get(session, recipe.dataset)
-    context = {name: await datasets.get(session, name) for name in recipe.context}
-    if recipe.parent is not None:
-        await models.get(session, recipe.parent)
+async def look_up(session: AsyncSession, recipes: Iterable[Recipe]) -> Mapping[str, Dataset]:
+    """Every table that the recipes name, by its name.
+
+    Raises:
+        DatasetNotFound: a table does not exist.
+        ModelNotFound: a parent does not exist.
+    """
+    recipes = list(recipes)
+    names = dict.fromkeys(name for recipe in recipes for name in (recipe.dataset, *recipe.context))
+    for parent in dict.fromkeys(recipe.parent for recipe in recipes):
+        if parent is not None:
+            await models.get(session, parent)
+    return {name: await datasets.get(session, name) for name in names}
+
+
+def place(
+    recipe: Recipe,
+    tables: Mapping[str, Dataset],
+    *,
+    now: datetime,
+    cohort: str | None = None,
+    group: str | None = None,
+) -> Order:
+    """The order for a recipe, checked against its tables, with an id for the model to be.
+
+    Raises:
+        BadRecipe: the recipe does not fit its table; so BadExpression and BadTarget.
+    """
+    dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
     settled = settle(recipe, dataset, context)
     hashes = {name: series.sha256 for name, series in context.items()}
     return Order(
@@ -69,18 +93,60 @@ async def place(session: AsyncSession, recipe: Recipe, *, now: datetime) -> Orde
         document=settled.recipe.as_json(),
         table=TableFacts.of(dataset),
         context={name: TableFacts.of(series) for name, series in context.items()},
+        cohort=cohort,
+        group=group,
     )
 
 
-async def _submit(
-    session: AsyncSession, order: Order, *, owner: str | None, now: datetime
-) -> TrainingSubmission | None:
-    """The job, new or under way; None if it has completed."""
-    submission = await queue.submit(
-        session, kind=KIND, payload=order.as_json(), dedupe=order.fingerprint, owner=owner, now=now
-    )
-    job = submission.job
-    if submission.duplicate and job.status == "completed":
-        return None
-    model_id = Order.read(job.payload).model_id
-    return TrainingSubmission(job, model_id, order.fingerprint, submission.duplicate, job.status)
+async def submit_orders(
+    session: AsyncSession, orders: Sequence[Order], *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
+) -> list[TrainingSubmission]:
+    """Find or queue each of them, in one transaction; the answers are in the order of the orders.
+
+    Raises:
+        BadInput: the jobs' terms cannot be kept.
+    """
+    fingerprints = {order.fingerprint for order in orders}
+    known = await models.find_by_fingerprints(session, fingerprints)
+    jobs = await queue.find_all(session, fingerprints)
+    made: dict[int, TrainingSubmission] = {}
+    # in one order for all who submit at once, so that no two of them wait for each other
+    for position, order in sorted(enumerate(orders), key=lambda each: each[1].fingerprint):
+        model, job = known.get(order.fingerprint), jobs.get(order.fingerprint)
+        if model is not None:
+            found = TrainingSubmission(job, model.id, order.fingerprint, duplicate=True, status="completed", model=model)
+        elif job is not None and not job.ended:
+            found = _under_way(job, order, duplicate=True)
+        else:
+            found = await _queue(session, order, owner=owner, now=now, terms=terms)
+        if found.job is not None:
+            jobs[order.fingerprint] = found.job
+        made[position] = found
+    return [made[position] for position in range(len(orders))]
+
+
+async def _queue(
+    session: AsyncSession, order: Order, *, owner: str | None, now: datetime, terms: Terms
+) -> TrainingSubmission:
+    """A new job, or what somebody else has made of the same meanwhile."""
+    while True:
+        submission = await queue.submit(
+            session,
+            kind=KIND,
+            payload=order.as_json(),
+            dedupe=order.fingerprint,
+            owner=owner,
+            now=now,
+            terms=terms,
+        )
+        job = submission.job
+        if job.status != "completed":
+            return _under_way(job, order, duplicate=submission.duplicate)
+        model = await models.find_by_fingerprint(session, order.fingerprint)
+        if model is not None:
+            return TrainingSubmission(job, model.id, order.fingerprint, duplicate=True, status="completed", model=model)
+        await queue.release_dedupe(session, order.fingerprint)  # its model was deleted since
+
+
+def _under_way(job: Job, order: Order, *, duplicate: bool) -> TrainingSubmission:
+    return TrainingSubmission(job, Order.read(job.payload).model_id, order.fingerprint, duplicate, job.status)

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Response
 from pydantic import WithJsonSchema
 
-from forecastle.api.depends import EditorDep, ServicesDep, UserDep
+from forecastle.api.depends import EditorDep, ServicesDep, TermsDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.training import submit
 from forecastle.training.algorithms.catalogue import ALGORITHMS, Algorithm
@@ -45,11 +45,13 @@ async def list_algorithms(_user: UserDep) -> Page[Algorithm]:
     status_code=202,
     responses={200: {"model": TrainingAnswer, "description": "Known already: its model, or the job that makes it."}},
 )
-async def train(services: ServicesDep, editor: EditorDep, document: RecipeBody, response: Response) -> TrainingAnswer:
+async def train(
+    services: ServicesDep, editor: EditorDep, document: RecipeBody, terms: TermsDep, response: Response
+) -> TrainingAnswer:
     """Train a model. A recipe that was trained, or is being trained, gets the model it has (200, `duplicate`)."""
     recipe = Recipe.parse(document)
     async with services.database.write() as session:
-        made = await submit.submit_training(session, recipe, owner=editor.id, now=services.clock.now())
+        made = await submit.submit_training(session, recipe, owner=editor.id, now=services.clock.now(), terms=terms)
     if made.duplicate:
         response.status_code = 200
     job_id = made.job.id if made.job else None
