@@ -3,7 +3,7 @@
 Many are submitted like one: each table is looked up once, and all fingerprints with one query.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -15,10 +15,10 @@ from forecastle.jobs import queue
 from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.registry import models
 from forecastle.registry.models import Model
+from forecastle.training import trials
 from forecastle.training.fingerprint import canonical, fingerprint
 from forecastle.training.order import Order, TableFacts
 from forecastle.training.recipe import Recipe
-from forecastle.training import trials
 from forecastle.training.settle import settle
 from forecastle.types import new_id
 
@@ -109,12 +109,15 @@ async def submit_orders(
     fingerprints = {order.fingerprint for order in orders}
     known = await models.find_by_fingerprints(session, fingerprints)
     jobs = await queue.find_all(session, fingerprints)
+    await trials.mark_wanted(session, _joined(orders, known, jobs))
     made: dict[int, TrainingSubmission] = {}
     # in one order for all who submit at once, so that no two of them wait for each other
     for position, order in sorted(enumerate(orders), key=lambda each: each[1].fingerprint):
         model, job = known.get(order.fingerprint), jobs.get(order.fingerprint)
         if model is not None:
-            found = TrainingSubmission(job, model.id, order.fingerprint, duplicate=True, status="completed", model=model)
+            found = TrainingSubmission(
+                job, model.id, order.fingerprint, duplicate=True, status="completed", model=model
+            )
         elif job is not None and not job.ended:
             found = _under_way(job, order, duplicate=True)
         else:
@@ -123,6 +126,12 @@ async def submit_orders(
             jobs[order.fingerprint] = found.job
         made[position] = found
     return [made[position] for position in range(len(orders))]
+
+
+def _joined(orders: Sequence[Order], known: Collection[str], jobs: Mapping[str, Job]) -> list[str]:
+    """The jobs under way that orders outside of any search wait for from now on."""
+    wanted = {order.fingerprint for order in orders if order.cohort is None} - set(known)
+    return [job.id for fingerprint, job in jobs.items() if fingerprint in wanted and not job.ended]
 
 
 async def _queue(

@@ -7,7 +7,7 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from forecastle.db import Base, JsonColumn, UtcDateTime
-from forecastle.training.search.states import METHODS, SEARCH_STATUSES, TRIAL_STATES
+from forecastle.training.states import METHODS, SEARCH_STATUSES, TRIAL_STATES
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
