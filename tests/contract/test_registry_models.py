@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from forecastle.db import Database
-from forecastle.db.paging import BadCursor
 from forecastle.registry import models
 from forecastle.registry.errors import BadStage, ModelNotFound
 from forecastle.registry.manifest import Manifest
@@ -74,38 +73,6 @@ async def test_a_publish_that_fails_leaves_no_gap(database: Database, make_manif
     with pytest.raises(ZeroDivisionError):
         await fail()
     assert (await publish()).version == 1
-
-
-async def test_listing_pages_newest_first(database: Database, publish: Publish) -> None:
-    ages = [3, 0, 2, 2, 1]  # two of the same instant
-    published = [await publish(created_at=NOON - timedelta(minutes=age)) for age in ages]
-    newest_first = sorted(published, key=lambda model: (model.created_at, model.id), reverse=True)
-    seen: list[Model] = []
-    cursor = None
-    async with database.read() as session:
-        for size in (2, 2, 1):
-            page = await models.list_models(session, limit=2, cursor=cursor)
-            assert len(page.items) == size
-            seen, cursor = [*seen, *page.items], page.next
-    assert seen == newest_first
-    assert cursor is None
-
-
-async def test_listing_filters(database: Database, publish: Publish) -> None:
-    wine, prices = await publish("wine", stage="production"), await publish("prices")
-    async with database.read() as session:
-        assert (await models.list_models(session, name="wine")).items == (wine,)
-        assert (await models.list_models(session, stage="dev")).items == (prices,)
-        assert (await models.list_models(session, name="wine", stage="dev")).items == ()
-        with pytest.raises(BadStage, match="dev, staging, production, archived"):
-            await models.list_models(session, stage="prod")
-
-
-@pytest.mark.parametrize("cursor", ["", "x", "2026-01-01_a", "_", "not a time_abc"])
-async def test_a_foreign_cursor_is_refused(database: Database, cursor: str) -> None:
-    async with database.read() as session:
-        with pytest.raises(BadCursor, match="expected the `next` of an earlier page"):
-            await models.list_models(session, cursor=cursor)
 
 
 async def test_an_id_answers_for_itself_in_any_stage(database: Database, publish: Publish) -> None:

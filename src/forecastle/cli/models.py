@@ -6,13 +6,17 @@ from typing import Annotated
 
 import typer
 
+from forecastle.auth import users
 from forecastle.bootstrap import Services
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
-from forecastle.registry import models
+from forecastle.registry import leaderboard, models
 from forecastle.registry.describe import rank, read_manifest
+from forecastle.registry.leaderboard import CREATED, Filters
 from forecastle.registry.manifest import Manifest
+from forecastle.registry.measures import HEADLINES, Direction, direction
 from forecastle.registry.models import Model
 from forecastle.registry.removal import remove_model
+from forecastle.serving.moments import read_time
 from forecastle.types import Page
 
 app = typer.Typer(help="Trained models: metrics, stages, removal.", no_args_is_help=True)
@@ -22,28 +26,58 @@ ModelId = Annotated[str, typer.Argument(help="As `models list` shows it.", show_
 
 
 @app.command("list")
-def list_models(
+def list_models(  # noqa: PLR0917 - a listing has many filters
     name: Annotated[str | None, typer.Option(help="Only versions of this name.")] = None,
     stage: Annotated[str | None, typer.Option(help="dev, staging, production or archived.")] = None,
+    task: Annotated[str | None, typer.Option(help="regression or classification.")] = None,
+    algorithm: Annotated[str | None, typer.Option(help="Only models of this algorithm.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Only models trained on this dataset.")] = None,
+    tag: Annotated[str | None, typer.Option(help="Only models with this tag.")] = None,
+    parent: Annotated[str | None, typer.Option(metavar="ID", help="Only models made from this one.")] = None,
+    cohort: Annotated[str | None, typer.Option(metavar="ID", help="Only models of this search.")] = None,
+    group: Annotated[str | None, typer.Option(metavar="ID", help="Only models of this batch.")] = None,
+    owner: Annotated[str | None, typer.Option(metavar="USERNAME", help="Only models of this user.")] = None,
+    since: Annotated[str | None, typer.Option(metavar="TIME", help="Made then or later, ISO 8601.")] = None,
+    until: Annotated[str | None, typer.Option(metavar="TIME", help="Made before then, ISO 8601.")] = None,
+    text: Annotated[str | None, typer.Option(help="Part of the name, dataset or algorithm.")] = None,
+    sort: Annotated[str, typer.Option(metavar="MEASURE", help="created, skill or any measure.")] = CREATED,
+    order: Annotated[
+        Direction | None, typer.Option(help="Left out, the newest or the best come first.", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Models, the newest first."""
+    """Models, the newest first, or the best first by a measure."""
 
     async def work(services: Services) -> Page[Model]:
         async with services.database.read() as session:
-            return await models.list_models(session, name, stage, limit=limit, cursor=cursor)
+            filters = Filters(
+                name=name,
+                stage=stage,
+                task=task,
+                algorithm=algorithm,
+                dataset=dataset,
+                tag=tag,
+                parent=parent,
+                cohort=cohort,
+                group=group,
+                owner=(await users.find(session, owner)).id if owner else None,
+                since=read_time(since, field="since") if since else None,
+                until=read_time(until, field="until") if until else None,
+                text=text,
+            )
+            return await leaderboard.list_models(session, filters, sort=sort, order=order, limit=limit, cursor=cursor)
 
     page = run(work)
     if as_json:
         emit_json(page)
         return
-    header = ["id", "name", "version", "stage", "algorithm", "measure", "out of sample", "baseline", "created"]
-    emit_table(header, [_row(model) for model in page.items])
+    header = ["id", "name", "version", "stage", "algorithm", "dataset", "measure", "out of sample", "baseline", "skill"]
+    emit_table([*header, "created"], [_row(model, sort) for model in page.items])
     if page.next is not None:
-        hint(f"forecastle models list --cursor {page.next}")
+        hint(f"the next page: the same command with --cursor {page.next}")
     elif not page.items:
         hint("forecastle train RECIPE.toml")
 
@@ -98,27 +132,23 @@ def _done(model: Model, *, as_json: bool) -> None:
         emit_table(["id", "name", "version", "stage"], [[model.id, model.name, model.version, model.stage]])
 
 
-def _row(model: Model) -> Sequence[object]:
-    measure = headline(model)
-    best = min((each[measure] for each in model.baselines.values() if measure in each), default=None)
-    created = f"{model.created_at:%Y-%m-%d %H:%M:%S}"
-    metric = _number(model.metrics.get(measure))
+def _row(model: Model, sort: str) -> Sequence[object]:
+    measure = sort if sort in model.metrics else HEADLINES[model.task]
+    naive = [each[measure] for each in model.baselines.values() if measure in each]
+    best = max if direction(measure) == "desc" else min
     return [
         model.id,
         model.name,
         model.version,
         model.stage,
         model.algorithm,
+        model.dataset,
         measure,
-        metric,
-        _number(best),
-        created,
+        _number(model.metrics.get(measure)),
+        _number(best(naive, default=None)),
+        None if model.skill is None else f"{model.skill:+.1%}",
+        f"{model.created_at:%Y-%m-%d %H:%M:%S}",
     ]
-
-
-def headline(model: Model) -> str:
-    """The measure that a table shows; less is better."""
-    return "log_loss" if model.task == "classification" else "rmse"
 
 
 def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:

@@ -138,10 +138,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """Time of the last row fitted on; None without a time column."""
     fit_seconds: float
     parent: str | None = None
-    cohort: str | None = None
-    """Shared by the models of one search."""
-    group: str | None = None
-    """Shared by the models of one batch."""
     created_at: datetime
     software: dict[str, str]
     """Versions of the libraries that made it."""

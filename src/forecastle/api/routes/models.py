@@ -4,33 +4,78 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 
 from forecastle.api.depends import AdminDep, ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.bootstrap import Services
-from forecastle.registry import models
+from forecastle.errors import BadInput
+from forecastle.registry import leaderboard, models
 from forecastle.registry.describe import Ranking, rank, read_manifest
-from forecastle.registry.manifest import Manifest
+from forecastle.registry.leaderboard import CREATED, Filters
+from forecastle.registry.manifest import Manifest, Task
+from forecastle.registry.measures import Direction
 from forecastle.registry.models import Model
 from forecastle.registry.removal import remove_model
+from forecastle.serving.moments import read_time
 from forecastle.types import Page
 
 router = APIRouter(prefix=PREFIX, tags=["models"])
 
 
+def _filters(  # noqa: PLR0917 - a listing has many filters
+    user: UserDep,
+    name: Annotated[str | None, Query(description="Only versions of this name.")] = None,
+    stage: Annotated[str | None, Query(description="dev, staging, production or archived.")] = None,
+    task: Annotated[Task | None, Query(description="Only models of this task.")] = None,
+    algorithm: Annotated[str | None, Query(description="Only models of this algorithm.")] = None,
+    dataset: Annotated[str | None, Query(description="Only models trained on the dataset of this name.")] = None,
+    tag: Annotated[str | None, Query(description="Only models with this tag.")] = None,
+    parent: Annotated[str | None, Query(description="Only models made from the model of this id.")] = None,
+    cohort: Annotated[str | None, Query(description="Only models of this search.")] = None,
+    group: Annotated[str | None, Query(description="Only models of this batch.")] = None,
+    owner: Annotated[str | None, Query(description="Only models of the user of this id.")] = None,
+    mine: Annotated[bool, Query(description="Only your own models.")] = False,
+    since: Annotated[str | None, Query(description="Made at this time or later, ISO 8601.")] = None,
+    until: Annotated[str | None, Query(description="Made before this time, ISO 8601.")] = None,
+    text: Annotated[str | None, Query(description="Part of the name, dataset or algorithm, in any case.")] = None,
+) -> Filters:
+    if mine and owner not in {None, user.id}:
+        raise BadInput.at("owner", expected="nothing beside mine=true", found=owner)
+    return Filters(
+        name=name,
+        stage=stage,
+        task=task,
+        algorithm=algorithm,
+        dataset=dataset,
+        tag=tag,
+        parent=parent,
+        cohort=cohort,
+        group=group,
+        owner=user.id if mine else owner,
+        since=read_time(since, field="since") if since else None,
+        until=read_time(until, field="until") if until else None,
+        text=text,
+    )
+
+
+FiltersDep = Annotated[Filters, Depends(_filters)]
+
+
 @router.get("/models")
 async def list_models(
     services: ServicesDep,
-    _user: UserDep,
-    name: Annotated[str | None, Query(description="Only versions of this name.")] = None,
-    stage: Annotated[str | None, Query(description="dev, staging, production or archived.")] = None,
+    filters: FiltersDep,
+    sort: Annotated[
+        str, Query(description="created, skill or any measure; models without that measure are left out.")
+    ] = CREATED,
+    order: Annotated[Direction | None, Query(description="Left out, the newest or the best come first.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Annotated[str | None, Query(description="The `next` of an earlier page.")] = None,
+    cursor: Annotated[str | None, Query(description="The `next` of an earlier page of the same order.")] = None,
 ) -> Page[Model]:
-    """Models, the newest first."""
+    """Models, the newest first, or the best first by a measure."""
     async with services.database.read() as session:
-        return await models.list_models(session, name, stage, limit=limit, cursor=cursor)
+        return await leaderboard.list_models(session, filters, sort=sort, order=order, limit=limit, cursor=cursor)
 
 
 @router.get("/models/{model_id}")
