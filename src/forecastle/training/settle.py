@@ -1,7 +1,8 @@
 """Settling a recipe: what it leaves open is decided by the table, and what does not fit the table is refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import polars as pl
 
@@ -15,10 +16,11 @@ from forecastle.features.targets import TargetPlan, plan_target
 from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
 from forecastle.training.errors import BadRecipe
-from forecastle.training.recipe import Recipe
+from forecastle.training.recipe import Recipe, Target
 from forecastle.training.schemes import Chronological, Random, Split, StratifiedKFold
 from forecastle.training.splits import check_kind
 
+PLANS = 256
 DTYPES: Mapping[ColumnKind, pl.DataType] = {
     "number": pl.Float64(),
     "category": pl.String(),
@@ -60,16 +62,39 @@ def settle(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> 
         BadTarget: transform, horizon and target do not fit each other.
     """
     _check_table(recipe, dataset)
-    schema = schema_of(dataset, context)
-    target, plan = plans(recipe, schema=schema, time=dataset.time, keys=dataset.keys)
+    target, plan, where = _planned(_Shape.of(recipe, dataset, context))
     task = _task(recipe, target)
     _check_algorithm(recipe, task)
     split = recipe.split or default_split(timed=dataset.time is not None)
     if isinstance(split, StratifiedKFold) and task == "regression":
         raise BadRecipe.at("split.kind", expected="kfold or random for a regression", found=split.kind)
     chosen = recipe.target.model_copy(update={"task": task, "horizon": recipe.target.rows_ahead})
-    where = where_plan(recipe, plan.table)
     return Settled(recipe.model_copy(update={"target": chosen, "split": split}), plan, target, where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A recipe over its tables, equal to every other whose plans are the same."""
+
+    features: tuple[str, ...]
+    target: Target
+    where: str | None
+    dataset: Dataset
+    context: tuple[tuple[str, Dataset], ...]
+    recipe: Recipe = field(compare=False)
+
+    @classmethod
+    def of(cls, recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> "_Shape":
+        return cls(recipe.features, recipe.target, recipe.where, dataset, tuple(context.items()), recipe)
+
+
+@lru_cache(maxsize=PLANS)
+def _planned(shape: _Shape) -> tuple[TargetPlan, FeaturePlan, FeaturePlan | None]:
+    """Planning is what takes long; the recipes of a search share a few plans."""
+    dataset = shape.dataset
+    schema = schema_of(dataset, dict(shape.context))
+    target, plan = plans(shape.recipe, schema=schema, time=dataset.time, keys=dataset.keys)
+    return target, plan, where_plan(shape.recipe, plan.table)
 
 
 def plans(
