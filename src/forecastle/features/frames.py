@@ -53,7 +53,7 @@ def prepare(
     if timeframe:
         selected = resample(selected, timeframe, time=time, keys=keys, until=latest)
     for name, series in (context or {}).items():
-        instant = _time_of(name, series, time)
+        instant = time_of(name, series, time)
         if timeframe:
             series = resample(series, timeframe, time=instant, keys=(), until=until)  # noqa: PLW2901 same series, as bars
         selected = join(selected, name, series, time=time, context_time=instant)
@@ -69,7 +69,7 @@ def prepared_schema(
     """The schema that `prepare` gives, from the schemas of the dataset and of the context series."""
     joined = pl.Schema(schema)
     for name, columns in (context or {}).items():
-        instant = _time_of(name, pl.DataFrame(schema=columns), time or "")
+        instant = time_of(name, pl.DataFrame(schema=columns), time or "")
         joined.update({f"{column}_{name}": dtype for column, dtype in columns.items() if column != instant})
     return joined
 
@@ -146,7 +146,7 @@ def _aggregate(name: str, names: Sequence[str]) -> pl.Expr:
         case "low":
             return pl.col(name).min()
         case "volume":
-            return pl.when(known.len() > 0).then(pl.col(name).sum())
+            return pl.when(known.len() > 0).then(_total(pl.col(name)))
         case "vwap":
             return _weighted(name, names)
         case _:
@@ -156,11 +156,18 @@ def _aggregate(name: str, names: Sequence[str]) -> pl.Expr:
 def _weighted(name: str, names: Sequence[str]) -> pl.Expr:
     """Mean weighted by volume; the plain mean where nothing was traded or volumes are unknown."""
     volume = next((other for other in names if plain(other) == "volume"), None)
+    count = pl.col(name).count()
+    mean = pl.when(count > 0).then(_total(pl.col(name)) / count)
     if volume is None:
-        return pl.col(name).mean()
+        return mean
     weight = pl.when(pl.col(name).is_not_null()).then(pl.col(volume).fill_null(0)).otherwise(0)
-    weighted = (pl.col(name) * weight).sum() / weight.sum()
-    return pl.when(weight.sum() > 0).then(weighted).otherwise(pl.col(name).mean())
+    traded = _total(weight)
+    return pl.when(traded > 0).then(_total(pl.col(name) * weight) / traded).otherwise(mean)
+
+
+def _total(values: pl.Expr) -> pl.Expr:
+    """The sum over a bar from that bar's values alone: the plain one adds in another order in another table."""
+    return values.fill_null(0).implode().list.sum()
 
 
 def _latest(frame: pl.DataFrame, time: str) -> datetime | None:
@@ -174,7 +181,7 @@ def _every(timeframe: str) -> str:
     return match[1] + _UNITS[match[2]]
 
 
-def _time_of(name: str, series: pl.DataFrame, time: str) -> str:
+def time_of(name: str, series: pl.DataFrame, time: str) -> str:
     """The context series' own time column: of the same name, else its only one."""
     times = [column for column, dtype in series.schema.items() if dtype.is_temporal()]
     if time in times:
