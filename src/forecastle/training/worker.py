@@ -15,6 +15,7 @@ from forecastle.data.storage import TableStore
 from forecastle.features import FEATURE_VERSION
 from forecastle.jobs.context import JobContext
 from forecastle.registry import manifest as manifests
+from forecastle.registry import measures
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.registry.manifest import FeatureColumn, Fold, Interval, Manifest, Parity, Regime, TargetFacts
 from forecastle.training import export, importances, intervals, metrics
@@ -90,8 +91,14 @@ def _evaluate_all(
         share = PREPARED + (1 - 2 * PREPARED) * number / len(windows)
         context.report(share, f"window {number + 1} of {len(windows)}", "training")
         evaluations.append(evaluate(study, method, window))
+        context.measure(number, len(windows), _measured(evaluations[-1].fold, classes=bool(method.classes)))
         context.log(f"window {number + 1} of {len(windows)}: {_told(evaluations[-1].fold)}")
     return tuple(evaluations)
+
+
+def _measured(fold: Fold, *, classes: bool) -> dict[str, float]:
+    skill = measures.skill("classification" if classes else "regression", fold.metrics, fold.baselines)
+    return fold.metrics | ({} if skill is None else {measures.SKILL: skill})
 
 
 def _told(fold: Fold) -> str:
