@@ -15,6 +15,7 @@ from forecastle.data.storage import TableStore
 from forecastle.db import Database, migrate, open_database
 from forecastle.errors import ForecastleError, SettingsError
 from forecastle.jobs import leases
+from forecastle.jobs.feed import JobFeed
 from forecastle.jobs.kinds import JobKind
 from forecastle.jobs.runner import Runner
 from forecastle.registry.artifacts import ArtifactStore
@@ -41,6 +42,7 @@ class Services:
     passwords: Passwords
     tokens: Tokens
     serving: Serving
+    job_feed: JobFeed
 
 
 @asynccontextmanager
@@ -69,6 +71,7 @@ async def open_services(settings: Settings, *, clock: Clock | None = None) -> As
             serving=await stack.enter_async_context(
                 open_serving(database, tables, artifacts, settings=settings.serving, clock=clock, metrics=metrics)
             ),
+            job_feed=JobFeed(database),
         )
 
 
