@@ -13,7 +13,8 @@ from forecastle.errors import BadInput
 from forecastle.features.errors import BadExpression, TooManyMissing
 from forecastle.training import export
 from forecastle.training.errors import BadRecipe, ExportMismatch, TooFewRows, TrainingFailed
-from forecastle.training.evaluate import evaluate, fit_rows
+from forecastle.training.evaluate import evaluate
+from forecastle.training.fitting import fit_rows
 from forecastle.training.splits import Window
 from forecastle.training.steps import TRAINING, method, windows
 from forecastle.training.study import Study

@@ -150,7 +150,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
                 ),
                 _BALANCED,
             ),
-            standardises=False,
+            standardises=True,
         ),
         Algorithm(
             "lightgbm",
@@ -189,7 +189,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
                 _EARLY_STOPPING,
                 _BALANCED,
             ),
-            standardises=False,
+            standardises=True,
         ),
         Algorithm(
             "nearest_neighbours",
