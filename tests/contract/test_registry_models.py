@@ -132,21 +132,3 @@ async def test_promotion_refuses_what_does_not_exist(database: Database, publish
             await models.promote(session, model.id, "live")
         with pytest.raises(ModelNotFound):
             await models.promote(session, "nobody", "dev")
-
-
-async def test_removal_names_the_blobs_nobody_needs(database: Database, publish: Publish) -> None:
-    shared = token_hex(32)
-    first, second = await publish(graph_sha256=shared), await publish(graph_sha256=shared)
-    async with database.write() as session:
-        assert await models.remove(session, first.id) == (first, (first.manifest_sha256,))
-    async with database.write() as session:
-        assert await models.remove(session, second.id) == (second, (shared, second.manifest_sha256))
-        with pytest.raises(ModelNotFound):
-            await models.remove(session, first.id)
-
-
-async def test_a_removed_fingerprint_may_be_published_again(database: Database, publish: Publish) -> None:
-    first = await publish(fingerprint="f" * 64)
-    async with database.write() as session:
-        await models.remove(session, first.id)
-    assert (await publish(fingerprint="f" * 64)).id != first.id
