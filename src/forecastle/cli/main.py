@@ -22,6 +22,7 @@ COMMANDS = (
     "data",
     "features",
     "train",
+    "check",
     "jobs",
     "models",
     "predict",
