@@ -4,6 +4,7 @@ import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from forecastle.auth import users
@@ -17,16 +18,15 @@ from forecastle.errors import ForecastleError, SettingsError
 from forecastle.jobs import leases
 from forecastle.jobs.feed import JobFeed
 from forecastle.jobs.kinds import JobKind
+from forecastle.jobs.ray import RayExecutor
 from forecastle.jobs.runner import Runner
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.serving.opening import Serving, open_serving
 from forecastle.settings import Settings
 from forecastle.telemetry.metrics import Metrics
 from forecastle.training.finish import publish_model
-
-JOB_KINDS: Mapping[str, JobKind] = {
-    "train": JobKind(run="forecastle.training.worker:run", finish=publish_model),
-}
+from forecastle.training.search import pruning
+from forecastle.training.search.steer import steer
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,16 +99,34 @@ async def prepare(services: Services) -> str | None:
     return await users.ensure_admin(services.database, services.passwords, now=services.clock.now())
 
 
+def job_kinds(services: Services) -> Mapping[str, JobKind]:
+    """Every kind of job there is."""
+    steered = partial(steer, services.database, services.artifacts, services.clock)
+    train = JobKind("forecastle.training.worker:run", publish_model, measured=pruning.hear, steer=steered)
+    return {"train": train}
+
+
 def build_runner(services: Services) -> Runner:
     """The runner of this process, knowing every kind of job."""
-    settings = services.settings
+    settings, kinds = services.settings, job_kinds(services)
     return Runner(
         services.database,
-        JOB_KINDS,
+        kinds,
         settings=settings.jobs,
         home=settings.home,
         artifacts_url=artifacts_url(settings),
         clock=services.clock,
+        executor=_ray_executor(settings, kinds) if settings.jobs.executor == "ray" else None,
+    )
+
+
+def _ray_executor(settings: Settings, kinds: Mapping[str, JobKind]) -> RayExecutor:
+    return RayExecutor(
+        address=settings.jobs.ray_address,
+        workers=settings.jobs.workers,
+        recycle_after=settings.jobs.recycle_after,
+        folder=settings.home / "jobs",
+        modules=tuple({kind.module for kind in kinds.values()}),
     )
 
 
