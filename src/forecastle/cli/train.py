@@ -1,55 +1,61 @@
-"""`train`: submit recipes and see them through."""
+"""`train`: submit recipes, batches and searches, and see them through."""
 
-import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from forecastle.bootstrap import Services, build_runner
-from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, run
+from forecastle.bootstrap import Services
+from forecastle.cli import hunts, trainings
+from forecastle.cli.console import Exit, JsonFlag, emit_json, run
+from forecastle.cli.hunts import Hunt
 from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
+from forecastle.cli.trainings import Training
+from forecastle.cli.watching import see_through
 from forecastle.errors import BadInput
-from forecastle.jobs import leases, lifeline, queue
-from forecastle.jobs.job import NO_TERMS, Job, Terms
-from forecastle.registry import models
-from forecastle.registry.models import Model
-from forecastle.training.recipe import Recipe, load_recipe
-from forecastle.training.submit import TrainingSubmission, submit_training
+from forecastle.jobs.job import NO_TERMS, Terms
+from forecastle.training import submit
+from forecastle.training.batch import is_batch, parse_batch, submit_batch
+from forecastle.training.documents import read_document
+from forecastle.training.recipe import Recipe
+from forecastle.training.search.document import is_search, parse_search
+from forecastle.training.search.start import CheckedSearch, begin_search, check_search
 
-POLL_S = 0.2
-HEADLINES = ("log_loss", "rmse")
-"""The measure that a table shows: of a classification, of a regression. Less is better."""
+Work: TypeAlias = "Training | Hunt"
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """A recipe file and what became of it."""
+class File:
+    """A file and what it declares."""
 
     path: Path
-    recipe: Recipe
-    submission: TrainingSubmission
-    job: Job | None
-    model: Model | None = None
+    document: dict[str, Any]
+    recipes: tuple[Recipe, ...]
+    """Four of a batch, none of a search."""
 
-    @property
-    def status(self) -> str:
-        """Of its job; of a model whose job is gone, completed."""
-        return self.job.status if self.job else self.submission.status
+    @classmethod
+    def read(cls, path: Path) -> "File":
+        """Everything that can be said of it without its tables.
 
-    @property
-    def label(self) -> str:
-        """Name and algorithm."""
-        return f"{self.recipe.name} · {self.recipe.algorithm}"
+        Raises:
+            BadRecipe: it cannot be read, or a field cannot be used.
+        """
+        document = dict(read_document(path))
+        with _about(path):
+            if is_search(document):
+                parse_search(document)
+                return cls(path, document, ())
+            return cls(path, document, parse_batch(document) if is_batch(document) else (Recipe.parse(document),))
 
 
 def train(
-    recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="TOML or JSON files.", show_default=False)],
+    recipes: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Recipes in TOML or JSON.", show_default=False)
+    ],
     *,
     watch: Annotated[
         bool, typer.Option("--watch/--no-watch", help="Wait, with the progress of each, or submit only.")
@@ -61,171 +67,79 @@ def train(
 ) -> None:
     """Train a model from each recipe. A recipe that was trained before is recognised.
 
+    A recipe with a part `search` is many: all that its space holds, or some drawn from it; the best come first. One
+    with a part `batch` is four: open, close, high and low.
+
     When no server or runner is working on this home, the training runs here.
     """
-    loaded = [(path, load_recipe(path)) for path in recipes]
+    files = [File.read(path) for path in recipes]
     terms = NO_TERMS.but(priority=priority, timeout_s=timeout, memory_mb=memory)
-    trainings = run(lambda services: _train(services, loaded, terms, watch=watch))
+    work = run(lambda services: _train(services, files, terms, watch=watch))
+    single = [each for each in work if isinstance(each, Training)]
+    searched = [each for each in work if isinstance(each, Hunt)]
     if as_json:
-        emit_json([_facts(training) for training in trainings])
+        emit_json([each.facts for each in work])
     else:
-        _show(trainings)
-    if any(training.status in {"failed", "cancelled"} for training in trainings):
+        if single:
+            trainings.show(single)
+        for hunt in searched:
+            hunts.show(hunt)
+    if any(each.status in {"failed", "cancelled"} for each in single) or not all(hunt.is_whole for hunt in searched):
         raise typer.Exit(Exit.PARTIAL)
 
 
-async def _train(
-    services: Services, recipes: Sequence[tuple[Path, Recipe]], terms: Terms, *, watch: bool
-) -> list[Training]:
-    trainings = await _submit(services, recipes, terms)
-    if not watch:
-        return trainings
-    if any(training.job and not training.job.ended for training in trainings):
-        trainings = await _see_through(services, trainings)
+async def _train(services: Services, files: Sequence[File], terms: Terms, *, watch: bool) -> list[Work]:
+    work = await _submit(services, files, terms)
+    if watch:
+        work = await see_through(services, work)
     async with services.database.read() as session:
         return [
-            replace(training, model=await models.get(session, _model_id(training)))
-            if training.status == "completed"
-            else training
-            for training in trainings
+            await each.with_best(session) if isinstance(each, Hunt) else await each.with_model(session) for each in work
         ]
 
 
-async def _submit(services: Services, recipes: Sequence[tuple[Path, Recipe]], terms: Terms) -> list[Training]:
-    """All of them or, when one does not fit its table, none."""
+async def _submit(services: Services, files: Sequence[File], terms: Terms) -> list[Work]:
+    """All of them or, when one does not fit its tables, none; in the order of the files."""
     terms.check()
-    trainings = []
+    checked: dict[Path, CheckedSearch] = {}
+    for file in files:
+        if is_search(file.document):
+            with _about(file.path):
+                checked[file.path] = await check_search(
+                    services.database, file.document, owner=None, now=services.clock.now(), terms=terms
+                )
+    work: list[Work] = []
     async with services.database.write() as session:
-        for path, recipe in recipes:
-            try:
-                submission = await submit_training(session, recipe, owner=None, now=services.clock.now(), terms=terms)
-            except BadInput as error:
-                raise BadInput(f"{path}: {error}", problems=error.problems) from error
-            trainings.append(Training(path, recipe, submission, submission.job))
-    return trainings
+        for file in files:
+            with _about(file.path):
+                if file.path in checked:
+                    work.append(await _begin(services, session, file, checked[file.path]))
+                else:
+                    work += await _queue(services, session, file, terms)
+    return work
 
 
-async def _see_through(services: Services, trainings: Sequence[Training]) -> list[Training]:
-    """Wait until every job has ended; where nobody works on them, do it here."""
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[doing]}"),
-        TimeElapsedColumn(),
-        console=err,
-        disable=not err.is_terminal,
-    )
-    async with _worked_off(services) as work:
-        with bars:
-            tasks = [bars.add_task(training.label, total=1.0, doing="") for training in trainings]
-            while not work.done():
-                trainings = await _look(services, trainings)
-                for task, training in zip(tasks, trainings, strict=True):
-                    bars.update(task, **_progress(training))
-                if all(training.job is None or training.job.ended for training in trainings):
-                    break
-                await asyncio.sleep(POLL_S)
-    return list(trainings)
+async def _begin(services: Services, session: AsyncSession, file: File, checked: CheckedSearch) -> Hunt:
+    standing = await begin_search(session, services.artifacts, checked, now=services.clock.now())
+    return Hunt(str(file.path), standing)
 
 
-def _progress(training: Training) -> dict[str, Any]:
-    if training.job is None or training.status == "completed":
-        return {"completed": 1.0, "doing": "known already" if training.submission.duplicate else "done"}
-    return {"completed": training.job.progress, "doing": training.job.message or training.status}
+async def _queue(services: Services, session: AsyncSession, file: File, terms: Terms) -> list[Training]:
+    now, source = services.clock.now(), str(file.path)
+    if is_batch(file.document):
+        made = await submit_batch(session, file.recipes, owner=None, now=now, terms=terms)
+        pairs = zip(file.recipes, made.trainings, strict=True)
+        return [Training.of(source, recipe, training, group=made.group) for recipe, training in pairs]
+    (recipe,) = file.recipes
+    return [
+        Training.of(source, recipe, await submit.submit_training(session, recipe, owner=None, now=now, terms=terms))
+    ]
 
 
-async def _look(services: Services, trainings: Sequence[Training]) -> list[Training]:
-    async with services.database.read() as session:
-        return [
-            replace(training, job=await queue.get(session, training.job.id)) if training.job else training
-            for training in trainings
-        ]
-
-
-@asynccontextmanager
-async def _worked_off(services: Services) -> AsyncIterator[asyncio.Task[None]]:
-    """While inside, someone works the queue off: a runner of this process whenever there is no other.
-
-    The task that is yielded ends early only with the error that stopped the runner.
-    """
-    stop = asyncio.Event()
-    work = asyncio.create_task(_stand_in(services, stop))
+@contextmanager
+def _about(path: Path) -> Iterator[None]:
+    """Errors inside begin with the file that they are about."""
     try:
-        yield work
-    finally:
-        stop.set()
-        await work
-
-
-async def _stand_in(services: Services, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        if not await _has_runner(services):
-            async with build_runner(services) as runner:
-                await runner.run_forever(stop)
-        await asyncio.sleep(POLL_S)
-
-
-async def _has_runner(services: Services) -> bool:
-    async with services.database.read() as session:
-        runners = await leases.live_runners(session, now=services.clock.now())
-    return any(not lifeline.is_cut(services.settings.home / "jobs", runner) for runner in runners)
-
-
-def _model_id(training: Training) -> str:
-    kept = training.job.result if training.job else None
-    return str(kept["model_id"]) if kept else training.submission.model_id
-
-
-def _facts(training: Training) -> dict[str, Any]:
-    model = training.model
-    return {
-        "recipe": str(training.path),
-        "name": training.recipe.name,
-        "algorithm": training.recipe.algorithm,
-        "status": training.status,
-        "duplicate": training.submission.duplicate,
-        "job_id": training.job.id if training.job else None,
-        "model_id": _model_id(training),
-        "fingerprint": training.submission.fingerprint,
-        "version": model.version if model else None,
-        "metrics": model.metrics if model else None,
-        "baselines": model.baselines if model else None,
-        "error": training.job.error if training.job else None,
-    }
-
-
-def _show(trainings: Sequence[Training]) -> None:
-    emit_table(
-        ["recipe", "algorithm", "status", "measure", "out of sample", "best naive forecast", "verdict"],
-        [
-            [training.recipe.name, training.recipe.algorithm, _outcome(training), *_score(training.model)]
-            for training in trainings
-        ],
-    )
-    for training in trainings:
-        if training.job and training.job.error:
-            err.print(f"[red]✗[/] {escape(f'{training.path}: {training.job.error}')}", highlight=False, soft_wrap=True)
-    made = next((training.model for training in trainings if training.model), None)
-    if made:
-        hint(f"forecastle models show {made.id}    forecastle predict {made.name}")
-    elif all(training.job and not training.job.ended for training in trainings):
-        hint("forecastle jobs list")
-
-
-def _outcome(training: Training) -> str:
-    return f"{training.status}, known already" if training.submission.duplicate else training.status
-
-
-def _score(model: Model | None) -> tuple[str | None, ...]:
-    """The headline measure, its value, the best baseline's with its name, and which of them is better."""
-    if model is None:
-        return (None,) * 4
-    measure = next(name for name in HEADLINES if name in model.metrics)
-    own, naive = model.metrics[measure], _measured(model.baselines, measure)
-    best = min(naive, key=naive.__getitem__)
-    verdict = "beats it" if own < naive[best] else "does not beat it"
-    return measure, f"{own:.5g}", f"{naive[best]:.5g} {best}", verdict
-
-
-def _measured(baselines: Mapping[str, Mapping[str, float]], measure: str) -> dict[str, float]:
-    return {name: measured[measure] for name, measured in baselines.items() if measure in measured}
+        yield
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}", problems=error.problems) from error

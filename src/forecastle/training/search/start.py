@@ -9,6 +9,8 @@ from datetime import datetime
 from random import Random
 from typing import Any, cast
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from forecastle.data.dataset import Dataset
 from forecastle.db import Database
 from forecastle.errors import BadInput, FieldProblem, clip
@@ -66,6 +68,14 @@ def _in_space(problem: FieldProblem, parameters: Parameters) -> FieldProblem:
     return problem
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedSearch:
+    """A search whose every recipe fits its tables, and what is submitted first."""
+
+    search: Search
+    orders: list[tuple[Parameters, Order]]
+
+
 async def start_search(
     database: Database,
     artifacts: ArtifactStore,
@@ -83,6 +93,15 @@ async def start_search(
         ModelNotFound: the parent does not exist.
         BadInput: the jobs' terms cannot be kept.
     """
+    checked = await check_search(database, document, owner=owner, now=now, terms=terms)
+    async with database.write() as session:
+        return await begin_search(session, artifacts, checked, now=now)
+
+
+async def check_search(
+    database: Database, document: Mapping[str, Any], *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
+) -> CheckedSearch:
+    """The first half of `start_search`: everything that can be refused is refused here."""
     terms.check()
     plan, trials = await asyncio.to_thread(_read, document)
     async with database.read() as session:
@@ -100,12 +119,18 @@ async def start_search(
         owner=owner,
         created_at=now,
     )
-    async with database.write() as session:
-        await searches.add(session, search)
-        if search.method != "bayes":
-            await steer.submit_trials(session, search, orders, first=0, now=now)
-        await steer.advance(session, artifacts, search, now=now)
-        return await searches.standing(session, await searches.get(session, search_id))
+    return CheckedSearch(search, [] if search.method == "bayes" else orders)
+
+
+async def begin_search(
+    session: AsyncSession, artifacts: ArtifactStore, checked: CheckedSearch, *, now: datetime
+) -> Standing:
+    """The second half: write the search down and queue what it begins with."""
+    search = checked.search
+    await searches.add(session, search)
+    await steer.submit_trials(session, search, checked.orders, first=0, now=now)
+    await steer.advance(session, artifacts, search, now=now)
+    return await searches.standing(session, await searches.get(session, search.id))
 
 
 def _read(document: Mapping[str, Any]) -> tuple[SearchPlan, list[_Trial]]:
