@@ -37,7 +37,8 @@ class Difference:
     """A fact that is not the same for all: a value each, None where it is not set."""
 
     field: str
-    values: tuple[Json, ...]
+    values: tuple[Any, ...]
+    """JSON values."""
 
 
 @dataclass(frozen=True, slots=True)
