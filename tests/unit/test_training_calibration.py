@@ -82,14 +82,23 @@ def test_temperature_undoes_certainty_among_several_classes() -> None:
 
 
 def test_isotonic_runs_through_the_middles_of_the_steps_that_fit_best() -> None:
-    truth, codes = drawn(500)
-    said = np.round(truth**3, 2)  # so that every bin holds one value and the oracle sees the same
+    """Of fifty groups of twenty rows, each with one more row of the average share."""
+    said = np.repeat(np.linspace(0.0105, 0.9905, 50), 20)
+    codes = (np.random.default_rng(0).random(1000) < said**2).astype(np.int64)
     found = calibration.fit("isotonic", pair(said), codes, classes=2)
     assert isinstance(found, Isotonic)
-    steps = IsotonicRegression(out_of_bounds="clip").fit(said, codes).predict(said)
+    groups = said.reshape(50, 20)[:, 0]
+    shares = (codes.reshape(50, 20).sum(axis=1) + codes.mean()) / 21
+    steps = IsotonicRegression().fit(groups, shares).predict(groups)
     for value in np.unique(steps):
-        middle = pair(np.array([said[steps == value].mean()]))
-        assert found.apply(middle)[0, 1] == pytest.approx(np.clip(value, 1 / 502, 501 / 502))
+        middle = pair(np.array([groups[steps == value].mean()]))
+        assert found.apply(middle)[0, 1] == pytest.approx(value)
+
+
+def test_isotonic_is_not_sure_of_what_few_rows_say() -> None:
+    codes = np.array([0] * 20 + [1] * 20)
+    found = calibration.fit("isotonic", pair(np.repeat([0.3, 0.7], 20)), codes, classes=2)
+    assert found.apply(pair(np.array([0.0, 1.0])))[:, 1] == pytest.approx([0.5 / 21, 20.5 / 21])
 
 
 def test_isotonic_mends_a_distortion_of_any_shape_and_keeps_the_order() -> None:

@@ -19,6 +19,8 @@ EASE = 1e-3
 COLDEST, HOTTEST = 0.05, 20.0
 BIN = 1e-3
 """Probabilities of one such bin are taken together before an isotonic fit, lest it has steps too steep to compute."""
+GROUP = 20
+"""And about so many rows, lest it learns from single ones."""
 
 
 class Calibrator(Protocol):
@@ -194,17 +196,16 @@ def _fit_temperature(probabilities: Floats, codes: Integers) -> Temperature:
 
 
 def _fit_isotonic(second: Floats, codes: Integers) -> Isotonic:
+    """Steps over groups of rows, each of which has one more row of the average share: few rows are not sure of it."""
     from sklearn.isotonic import isotonic_regression  # noqa: PLC0415
 
-    bins, place = np.unique(np.floor(second / BIN), return_inverse=True)
-    counts = np.bincount(place, minlength=len(bins)).astype(np.float64)
-    shares = np.bincount(place, codes, minlength=len(bins)) / counts
-    fitted = isotonic_regression(shares, sample_weight=counts)
-    _, step = np.unique(fitted, return_inverse=True)
-    rows = np.bincount(step, counts)
-    knots = np.bincount(step[place], second) / rows
-    least = 1 / (len(codes) + 2)
-    values = np.clip(np.bincount(step[place], codes) / rows, least, 1 - least)
+    _, place, counts = np.unique(np.floor(second / BIN), return_inverse=True, return_counts=True)
+    group = np.unique((np.cumsum(counts) - counts) // GROUP, return_inverse=True)[1][place]
+    rows = np.bincount(group)
+    shares = (np.bincount(group, codes) + codes.mean()) / (rows + 1)
+    fitted = isotonic_regression(shares, sample_weight=rows + 1.0)
+    values, step = np.unique(fitted, return_inverse=True)
+    knots = np.bincount(step[group], second) / np.bincount(step[group])
     return Isotonic(knots, values)
 
 
