@@ -179,6 +179,37 @@ async def test_a_bad_request_names_its_field(
     assert (await user.get("/predictions")).json()["items"] == []
 
 
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"features": [1, 2], "model": "m" * 201}, "model"),
+        ({"key": {"t" * 201: "A"}, "time": "2024-01-01"}, f"key.{'t' * 59}…"),
+        ({"key": {"ticker": "A" * 2_001}, "time": "2024-01-01"}, "key.ticker"),
+        ({"key": {f"k{number}": "A" for number in range(1_001)}, "time": "2024-01-01"}, "key"),
+        ({"key": {"ticker": "A"}, "time": "2" * 201}, "time"),
+        ({"given": {"g" * 201: 1}, "time": "2024-01-01"}, f"given.{'g' * 59}…"),
+        ({"given": {"ground": "w" * 2_001}, "time": "2024-01-01"}, "given.ground"),
+    ],
+)
+async def test_names_and_texts_of_any_length_are_refused(
+    user: httpx.AsyncClient, publish: Publish, body: dict[str, Any], field: str
+) -> None:
+    await publish()
+    answer = await user.post("/predict", json=body)
+    assert answer.status_code == 422
+    (problem,) = answer.json()["errors"]
+    assert problem["field"] == field
+    assert problem["expected"].startswith("at most ")
+    assert len(answer.json()["detail"]) < 300
+
+
+async def test_a_million_bad_samples_are_refused_in_a_line(user: httpx.AsyncClient, publish: Publish) -> None:
+    await publish()
+    answer = await user.post("/batch-predict", json={"samples": [1] * 600_000})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "samples.0: expected a list or an object, found 1"
+
+
 @pytest.mark.parametrize("samples", [[], [[1, 2]] * 101, [[1, 2], [1]], [[1, 2], "12"], [5]])
 async def test_a_bad_batch_is_refused(user: httpx.AsyncClient, publish: Publish, samples: list[Any]) -> None:
     await publish()
@@ -262,8 +293,10 @@ async def test_feedback_that_does_not_fit_is_refused(
 ) -> None:
     await publish()
     made = (await user.post("/predict", json={"features": [1, 2]})).json()["id"]
-    answer = await user.post("/feedback", content=_json({"prediction_id": made, **body}))
+    content = _json({"prediction_id": made, **body})
+    answer = await user.post("/feedback", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422, answer.text
+    assert (await user.get(f"/predictions/{made}")).json()["feedback"] is None
 
 
 # --- as of a key and a time --------------------------------------------------------------------------------------

@@ -119,7 +119,8 @@ class Predictor:
         unknown = [name for name in row if name not in self._positions]
         missing = [name for name in self._positions if name not in row]
         problems = [
-            FieldProblem(f"{label}.{clip(name)}", self._hint(name, missing), "no such feature") for name in unknown
+            FieldProblem(f"{label}.{clip(name)}", self._hint(name, missing), "no such feature")
+            for name in unknown[:MAX_PROBLEMS]
         ]
         problems += [FieldProblem(f"{label}.{name}", "a value", "nothing") for name in missing]
         raise BadFeatures(problems=problems[:MAX_PROBLEMS])
