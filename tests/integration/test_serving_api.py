@@ -357,7 +357,9 @@ async def test_models_are_listed_newest_first_and_filtered(
     assert await ids(stage="production") == [made[0].id]
     page = (await user.get("/models", params={"limit": 2})).json()
     assert await ids(cursor=page["next"]) == [made[0].id]
-    assert (await user.get("/models", params={"stage": "live"})).status_code == 400
+    unknown = await user.get("/models", params={"stage": "live"})
+    assert unknown.status_code == 400
+    assert [each["field"] for each in unknown.json()["errors"]] == ["stage"]
 
 
 async def test_a_model_shows_itself(user: httpx.AsyncClient, publish: Publish) -> None:
@@ -373,6 +375,34 @@ async def test_a_model_shows_itself(user: httpx.AsyncClient, publish: Publish) -
         "method": "coefficient",
         "features": [{"feature": "b", "importance": -2.0}, {"feature": "a", "importance": 1.0}],
     }
+
+
+async def test_a_name_shows_the_version_that_a_prediction_would_ask(
+    user: httpx.AsyncClient, admin: httpx.AsyncClient, publish: Publish
+) -> None:
+    made = [
+        await publish(recipe={"seed": seed}, importances={"tree": {"a": float(seed), "b": 0.0}}) for seed in range(3)
+    ]
+    await admin.post(f"/models/{made[0].id}/promote", params={"new_stage": "archived"})
+    for promoted, answers in ((None, made[2]), (made[1], made[1])):
+        if promoted is not None:
+            await admin.post(f"/models/{promoted.id}/promote", params={"new_stage": "production"})
+        asked = await user.post("/predict", json={"model": "prices", "features": [1, 2]})
+        assert asked.json()["model"]["id"] == answers.id
+        for part in ("", "/config", "/importance"):
+            by_name, by_id = await user.get(f"/models/prices{part}"), await user.get(f"/models/{answers.id}{part}")
+            assert by_name.status_code == 200
+            assert by_name.json() == by_id.json()
+    near = await user.get("/models/price/config")
+    assert (near.status_code, near.json()["detail"]) == (404, "there is no model 'price'; did you mean prices?")
+
+
+async def test_a_bad_stage_is_named_as_its_parameter_is(admin: httpx.AsyncClient, publish: Publish) -> None:
+    model = await publish()
+    answer = await admin.post(f"/models/{model.id}/promote", params={"new_stage": "live"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_STAGE")
+    expected = "one of dev, staging, production, archived"
+    assert answer.json()["errors"] == [{"field": "new_stage", "expected": expected, "found": "live"}]
 
 
 @pytest.mark.parametrize(

@@ -87,11 +87,11 @@ async def get(session: AsyncSession, model_id: str) -> Model:
     """The model of that id.
 
     Raises:
-        ModelNotFound: there is none.
+        ModelNotFound: there is none; who gave a name is told the id of its newest version.
     """
     row = await session.get(ModelRow, model_id)
     if row is None:
-        raise ModelNotFound(model_id)
+        raise await _no_such_id(session, model_id)
     return _model(row)
 
 
@@ -168,7 +168,7 @@ async def promote(session: AsyncSession, model_id: str, stage: str) -> Model:
     statement = update(ModelRow).where(ModelRow.id == model_id).values(stage=known_stage(stage)).returning(ModelRow)
     row = await session.scalar(statement, execution_options={"populate_existing": True})
     if row is None:
-        raise ModelNotFound(model_id)
+        raise await _no_such_id(session, model_id)
     return _model(row)
 
 
@@ -188,8 +188,8 @@ async def remove(session: AsyncSession, model_id: str) -> tuple[Model, tuple[str
     return model, tuple([blob for blob in dict.fromkeys(blobs) if not await _is_referenced(session, blob)])
 
 
-def known_stage(stage: str) -> Stage:
-    """`stage`, if there is such a stage.
+def known_stage(stage: str, *, field: str = "stage") -> Stage:
+    """`stage`, if there is such a stage; `field` is what its caller calls it.
 
     Raises:
         BadStage: there is not.
@@ -197,13 +197,19 @@ def known_stage(stage: str) -> Stage:
     for known in STAGES:
         if stage == known:
             return known
-    raise BadStage.at("stage", expected=f"one of {', '.join(STAGES)}", found=stage)
+    raise BadStage.at(field, expected=f"one of {', '.join(STAGES)}", found=stage)
 
 
 async def _take_turn(session: AsyncSession) -> None:
     """Wait until no other transaction publishes or removes; SQLite's write sessions already take turns."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_advisory_xact_lock(_PUBLISHING)))
+
+
+async def _no_such_id(session: AsyncSession, model_id: str) -> ModelNotFound:
+    named = select(ModelRow).where(ModelRow.name == model_id).order_by(ModelRow.version.desc())
+    newest = await _first(session, named)
+    return ModelNotFound(model_id, newest=newest.id if newest else None)
 
 
 async def _first(session: AsyncSession, statement: Select[ModelRow]) -> Model | None:

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -93,8 +93,8 @@ async def me(user: UserDep) -> User:
 async def list_users(
     services: ServicesDep,
     _admin: AdminDep,
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100,
-    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=200, description="The `next` of an earlier page.")] = None,
 ) -> Page[User]:
     """All accounts, the newest first."""
     async with services.database.read() as session:

@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from forecastle.api.depends import AdminDep, ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
@@ -18,15 +18,17 @@ from forecastle.types import Page
 
 router = APIRouter(prefix=PREFIX, tags=["models"])
 
+Wanted = Annotated[str, Path(description="An id, or a name: then the version that a prediction would ask.")]
+
 
 @router.get("/models")
 async def list_models(
     services: ServicesDep,
     _user: UserDep,
-    name: Annotated[str | None, Query(description="Only versions of this name.")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="Only versions of this name.")] = None,
     stage: Annotated[str | None, Query(description="dev, staging, production or archived.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Annotated[str | None, Query(description="The `next` of an earlier page.")] = None,
+    cursor: Annotated[str | None, Query(max_length=200, description="The `next` of an earlier page.")] = None,
 ) -> Page[Model]:
     """Models, the newest first."""
     async with services.database.read() as session:
@@ -34,21 +36,21 @@ async def list_models(
 
 
 @router.get("/models/{model_id}")
-async def get_model(services: ServicesDep, _user: UserDep, model_id: str) -> Model:
+async def get_model(services: ServicesDep, _user: UserDep, model_id: Wanted) -> Model:
     """One model: version, stage, and its metrics beside the baselines', all out of sample."""
     async with services.database.read() as session:
-        return await models.get(session, model_id)
+        return await models.resolve(session, model_id)
 
 
 @router.get("/models/{model_id}/config")
-async def get_model_config(services: ServicesDep, _user: UserDep, model_id: str) -> dict[str, Any]:
+async def get_model_config(services: ServicesDep, _user: UserDep, model_id: Wanted) -> dict[str, Any]:
     """The manifest: recipe, features with their categories, classes, folds, the proof of parity, software versions."""
     manifest: dict[str, Any] = msgspec.to_builtins(await _manifest(services, model_id))
     return manifest
 
 
 @router.get("/models/{model_id}/importance")
-async def get_model_importance(services: ServicesDep, _user: UserDep, model_id: str) -> Ranking:
+async def get_model_importance(services: ServicesDep, _user: UserDep, model_id: Wanted) -> Ranking:
     """How much each feature matters, the most important first: by permutation, else tree, else coefficient."""
     return rank(await _manifest(services, model_id))
 
@@ -61,8 +63,9 @@ async def promote_model(
     new_stage: Annotated[str, Query(description="dev, staging, production or archived.")],
 ) -> Model:
     """Move a model to another stage. A name answers with its newest version in production."""
+    stage = models.known_stage(new_stage, field="new_stage")
     async with services.database.write() as session:
-        model = await models.promote(session, model_id, new_stage)
+        model = await models.promote(session, model_id, stage)
     services.serving.residents.forget_choices()
     return model
 
@@ -74,7 +77,7 @@ async def delete_model(services: ServicesDep, _admin: AdminDep, model_id: str) -
     services.serving.residents.forget_choices()
 
 
-async def _manifest(services: Services, model_id: str) -> Manifest:
+async def _manifest(services: Services, wanted: str) -> Manifest:
     async with services.database.read() as session:
-        model = await models.get(session, model_id)
+        model = await models.resolve(session, wanted)
     return await asyncio.to_thread(read_manifest, services.artifacts, model)
