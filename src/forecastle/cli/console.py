@@ -3,8 +3,8 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from enum import IntEnum
@@ -32,11 +32,12 @@ from forecastle.errors import (
     Unavailable,
     printable,
 )
-from forecastle.settings import load_settings
 
 if TYPE_CHECKING:
-    from forecastle.bootstrap import Services
+    from forecastle.bootstrap import Services, Stores
+    from forecastle.settings import Settings
 
+S = TypeVar("S", bound="Stores")
 T = TypeVar("T")
 
 WIDE = 10_000
@@ -81,26 +82,31 @@ def exit_code(error: ForecastleError) -> Exit:
     return next(EXITS[kind] for kind in type(error).__mro__ if kind in EXITS)
 
 
-@asynccontextmanager
-async def services() -> "AsyncIterator[Services]":
-    """The services of the configured home, with the schema up to date and an admin."""
-    from forecastle.bootstrap import open_services, prepare  # noqa: PLC0415 - a second that not every command needs
+def run(work: "Callable[[Stores], Awaitable[T]]") -> T:
+    """Do `work` with the stores of the configured home open, the schema up to date and an admin there."""
+    from forecastle.bootstrap import open_stores  # noqa: PLC0415 - a second that the help does without
 
-    async with open_services(load_settings()) as opened:
+    return asyncio.run(_with(open_stores, work))
+
+
+def run_serving(work: "Callable[[Services], Awaitable[T]]") -> T:
+    """The same with all that predictions need."""
+    from forecastle.bootstrap import open_services  # noqa: PLC0415
+
+    return asyncio.run(_with(open_services, work))
+
+
+async def _with(
+    opening: "Callable[[Settings], AbstractAsyncContextManager[S]]", work: "Callable[[S], Awaitable[T]]"
+) -> T:
+    from forecastle.bootstrap import prepare  # noqa: PLC0415
+    from forecastle.settings import load_settings  # noqa: PLC0415
+
+    async with opening(load_settings()) as opened:
         password = await prepare(opened)
         if password is not None:
             show_admin_password(password)
-        yield opened
-
-
-def run(work: "Callable[[Services], Awaitable[T]]") -> T:
-    """Do `work` with the services open."""
-
-    async def with_services() -> T:
-        async with services() as opened:
-            return await work(opened)
-
-    return asyncio.run(with_services())
+        return await work(opened)
 
 
 def plain(value: object) -> Any:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, out, plain, progress_bar, run
 from forecastle.jobs import queue
 from forecastle.jobs.job import Job, LogLine
@@ -33,8 +33,8 @@ def list_jobs(
 ) -> None:
     """Jobs, the newest first."""
 
-    async def work(services: Services) -> Page[Job]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Page[Job]:
+        async with stores.database.read() as session:
             return await queue.list_jobs(session, status, kind=kind, limit=limit, cursor=cursor)
 
     page = run(work)
@@ -54,7 +54,7 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """One job: status, progress, result or error."""
-    job = run(lambda services: _watch(services, job_id) if watch else _get(services, job_id))
+    job = run(lambda stores: _watch(stores, job_id) if watch else _get(stores, job_id))
     _show(job, as_json=as_json)
     if watch and job.status != "completed":
         raise typer.Exit(Exit.PARTIAL)
@@ -64,8 +64,8 @@ def show(
 def logs(job_id: JobId, *, as_json: JsonFlag = False) -> None:
     """What a job logged, the oldest line first."""
 
-    async def work(services: Services) -> tuple[LogLine, ...]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> tuple[LogLine, ...]:
+        async with stores.database.read() as session:
             await queue.get(session, job_id)
             return await queue.logs(session, job_id, limit=LOG_LINES)
 
@@ -81,21 +81,21 @@ def logs(job_id: JobId, *, as_json: JsonFlag = False) -> None:
 def cancel(job_id: JobId, *, as_json: JsonFlag = False) -> None:
     """Cancel a job that has not ended. If it runs, its process is killed."""
 
-    async def work(services: Services) -> Job:
-        async with services.database.write() as session:
-            return await queue.cancel(session, job_id, now=services.clock.now())
+    async def work(stores: Stores) -> Job:
+        async with stores.database.write() as session:
+            return await queue.cancel(session, job_id, now=stores.clock.now())
 
     _show(run(work), as_json=as_json)
 
 
-async def _get(services: Services, job_id: str) -> Job:
-    async with services.database.read() as session:
+async def _get(stores: Stores, job_id: str) -> Job:
+    async with stores.database.read() as session:
         return await queue.get(session, job_id)
 
 
-async def _watch(services: Services, job_id: str) -> Job:
+async def _watch(stores: Stores, job_id: str) -> Job:
     with progress_bar(f"job {job_id}") as report:
-        async for job in queue.watch(services.database, job_id):
+        async for job in queue.watch(stores.database, job_id):
             report(job.progress, job.message or job.status)
     return job
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
 from forecastle.registry import models
 from forecastle.registry.describe import rank, read_manifest
@@ -32,8 +32,8 @@ def list_models(
 ) -> None:
     """Models, the newest first."""
 
-    async def work(services: Services) -> Page[Model]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Page[Model]:
+        async with stores.database.read() as session:
             return await models.list_models(session, name, stage, limit=limit, cursor=cursor)
 
     page = run(work)
@@ -52,10 +52,10 @@ def list_models(
 def show(model: Wanted, *, as_json: JsonFlag = False) -> None:
     """One model: recipe, metrics beside baselines, importances, proof of parity."""
 
-    async def work(services: Services) -> tuple[Model, Manifest]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> tuple[Model, Manifest]:
+        async with stores.database.read() as session:
             found = await models.resolve(session, model)
-        return found, await asyncio.to_thread(read_manifest, services.artifacts, found)
+        return found, await asyncio.to_thread(read_manifest, stores.artifacts, found)
 
     found, manifest = run(work)
     if as_json:
@@ -78,8 +78,8 @@ def promote(
 ) -> None:
     """Move a model to another stage."""
 
-    async def work(services: Services) -> Model:
-        async with services.database.write() as session:
+    async def work(stores: Stores) -> Model:
+        async with stores.database.write() as session:
             return await models.promote(session, model_id, stage)
 
     _done(run(work), as_json=as_json)
@@ -88,7 +88,7 @@ def promote(
 @app.command("remove")
 def remove(model_id: ModelId, *, as_json: JsonFlag = False) -> None:
     """Remove a model; predictions it made stay in the history."""
-    _done(run(lambda services: remove_model(services.database, services.artifacts, model_id)), as_json=as_json)
+    _done(run(lambda stores: remove_model(stores.database, stores.artifacts, model_id)), as_json=as_json)
 
 
 def _done(model: Model, *, as_json: bool) -> None:

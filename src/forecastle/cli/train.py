@@ -11,7 +11,7 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from forecastle.bootstrap import Services, build_runner
+from forecastle.bootstrap import Stores, build_runner
 from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, run
 from forecastle.errors import BadInput
 from forecastle.jobs import leases, lifeline, queue
@@ -58,7 +58,7 @@ def train(
     When no server or runner is working on this home, the training runs here.
     """
     loaded = [(path, load_recipe(path)) for path in recipes]
-    trainings = run(lambda services: _train(services, loaded, watch=watch))
+    trainings = run(lambda stores: _train(stores, loaded, watch=watch))
     if as_json:
         emit_json([_facts(training) for training in trainings])
     else:
@@ -67,13 +67,13 @@ def train(
         raise typer.Exit(Exit.PARTIAL)
 
 
-async def _train(services: Services, recipes: Sequence[tuple[Path, Recipe]], *, watch: bool) -> list[Training]:
-    trainings = await _submit(services, recipes)
+async def _train(stores: Stores, recipes: Sequence[tuple[Path, Recipe]], *, watch: bool) -> list[Training]:
+    trainings = await _submit(stores, recipes)
     if not watch:
         return trainings
     if any(training.job and not training.job.ended for training in trainings):
-        trainings = await _see_through(services, trainings)
-    async with services.database.read() as session:
+        trainings = await _see_through(stores, trainings)
+    async with stores.database.read() as session:
         return [
             replace(training, model=await models.get(session, _model_id(training)))
             if training.status == "completed"
@@ -82,20 +82,20 @@ async def _train(services: Services, recipes: Sequence[tuple[Path, Recipe]], *, 
         ]
 
 
-async def _submit(services: Services, recipes: Sequence[tuple[Path, Recipe]]) -> list[Training]:
+async def _submit(stores: Stores, recipes: Sequence[tuple[Path, Recipe]]) -> list[Training]:
     """All of them or, when one does not fit its table, none."""
     trainings = []
-    async with services.database.write() as session:
+    async with stores.database.write() as session:
         for path, recipe in recipes:
             try:
-                submission = await submit_training(session, recipe, owner=None, now=services.clock.now())
+                submission = await submit_training(session, recipe, owner=None, now=stores.clock.now())
             except BadInput as error:
                 raise BadInput(f"{path}: {error}", problems=error.problems) from error
             trainings.append(Training(path, recipe, submission, submission.job))
     return trainings
 
 
-async def _see_through(services: Services, trainings: Sequence[Training]) -> list[Training]:
+async def _see_through(stores: Stores, trainings: Sequence[Training]) -> list[Training]:
     """Wait until every job has ended; where nobody works on them, do it here."""
     bars = Progress(
         TextColumn("{task.description}"),
@@ -105,11 +105,11 @@ async def _see_through(services: Services, trainings: Sequence[Training]) -> lis
         console=err,
         disable=not err.is_terminal,
     )
-    async with _worked_off(services) as work:
+    async with _worked_off(stores) as work:
         with bars:
             tasks = [bars.add_task(training.label, total=1.0, doing="") for training in trainings]
             while not work.done():
-                trainings = await _look(services, trainings)
+                trainings = await _look(stores, trainings)
                 for task, training in zip(tasks, trainings, strict=True):
                     bars.update(task, **_progress(training))
                 if all(training.job is None or training.job.ended for training in trainings):
@@ -124,8 +124,8 @@ def _progress(training: Training) -> dict[str, Any]:
     return {"completed": training.job.progress, "doing": training.job.message or training.status}
 
 
-async def _look(services: Services, trainings: Sequence[Training]) -> list[Training]:
-    async with services.database.read() as session:
+async def _look(stores: Stores, trainings: Sequence[Training]) -> list[Training]:
+    async with stores.database.read() as session:
         return [
             replace(training, job=await queue.get(session, training.job.id)) if training.job else training
             for training in trainings
@@ -133,13 +133,13 @@ async def _look(services: Services, trainings: Sequence[Training]) -> list[Train
 
 
 @asynccontextmanager
-async def _worked_off(services: Services) -> AsyncIterator[asyncio.Task[None]]:
+async def _worked_off(stores: Stores) -> AsyncIterator[asyncio.Task[None]]:
     """While inside, someone works the queue off: a runner of this process whenever there is no other.
 
     The task that is yielded ends early only with the error that stopped the runner.
     """
     stop = asyncio.Event()
-    work = asyncio.create_task(_stand_in(services, stop))
+    work = asyncio.create_task(_stand_in(stores, stop))
     try:
         yield work
     finally:
@@ -147,18 +147,18 @@ async def _worked_off(services: Services) -> AsyncIterator[asyncio.Task[None]]:
         await work
 
 
-async def _stand_in(services: Services, stop: asyncio.Event) -> None:
+async def _stand_in(stores: Stores, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        if not await _has_runner(services):
-            async with build_runner(services) as runner:
+        if not await _has_runner(stores):
+            async with build_runner(stores) as runner:
                 await runner.run_forever(stop)
         await asyncio.sleep(POLL_S)
 
 
-async def _has_runner(services: Services) -> bool:
-    async with services.database.read() as session:
-        runners = await leases.live_runners(session, now=services.clock.now())
-    return any(not lifeline.is_cut(services.settings.home / "jobs", runner) for runner in runners)
+async def _has_runner(stores: Stores) -> bool:
+    async with stores.database.read() as session:
+        runners = await leases.live_runners(session, now=stores.clock.now())
+    return any(not lifeline.is_cut(stores.settings.home / "jobs", runner) for runner in runners)
 
 
 def _model_id(training: Training) -> str:
