@@ -1,13 +1,13 @@
 """What the values of a column, read block by block, say about its kind."""
 
+import math
 from dataclasses import dataclass, field
 
 import polars as pl
 
-from forecastle.data.cleaning import clean
-from forecastle.data.dates import ORDERS, parse_clock, parse_dates
+from forecastle.data.dates import CLOCK, ORDERS, parse_clock, parse_dates, shaped
 
-CLOCK = "clock"
+_LOGICAL = ["true", "false"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,13 +34,12 @@ class Fit:
 
 @dataclass(slots=True)
 class Evidence:
-    """Counts and first examples for one column; `add` takes its blocks in order.
+    """Counts and first examples for one column; `add` takes its blocks in order, cleaned.
 
     A *number* is a value that reads as one, a *word* any other text.
     """
 
     name: str
-    missing_texts: tuple[str, ...] = ()
     date_format: str | None = None
     dtype: pl.DataType | None = None
     """Type in the file, unless it is text."""
@@ -103,27 +102,26 @@ class Evidence:
     def add(self, cells: pl.Series) -> None:
         """Count a block."""
         if cells.dtype == pl.String:
-            cells = clean(cells, self.missing_texts)
             self._add_texts(cells)
         elif cells.dtype != pl.Null:
             self.dtype = cells.dtype
             self._add_typed(cells)
-        absent = cells.is_null()
-        if self.first_missing is None and absent.any():
-            self.first_missing = self.rows + (absent.arg_max() or 0)
-        self.missing += int(absent.sum())
+        missing = cells.null_count()
+        if missing and self.first_missing is None:
+            self.first_missing = self.rows + (cells.is_null().arg_max() or 0)
+        self.missing += missing
         self.rows += len(cells)
 
     def _add_texts(self, texts: pl.Series) -> None:
         numbers = texts.cast(pl.Float64, strict=False)
         if numbers.null_count() < len(numbers):
             self._add_numbers(texts, numbers)
-        is_word = numbers.is_null() & texts.is_not_null()
-        if is_word.any():
-            self._add_words(texts, is_word)
+        if numbers.null_count() > texts.null_count():
+            self._add_words(texts, numbers.is_null() & texts.is_not_null())
 
     def _add_numbers(self, texts: pl.Series, numbers: pl.Series) -> None:
-        self.first_number = self.first_number or self._find(texts, numbers.is_not_null())
+        if self.first_number is None:
+            self.first_number = self._find(texts, numbers.is_not_null()) if numbers.null_count() else self._at(texts, 0)
         self.numbers += len(numbers) - numbers.null_count()
         self._note_range(texts, numbers)
         if self.whole:
@@ -135,37 +133,50 @@ class Evidence:
         low, high = numbers.min(), numbers.max()
         if isinstance(low, int | float) and isinstance(high, int | float):
             self.low, self.high = min(self.low, low), max(self.high, high)
-        if self.infinite is None and numbers.dtype.is_float() and (strange := ~numbers.is_finite()).any():
-            self.infinite = self._find(cells, strange)
+        # The sum is cheap, and finite only if all numbers are.
+        if self.infinite is None and numbers.dtype.is_float() and not math.isfinite(numbers.sum()):
+            strange = ~numbers.is_finite()
+            self.infinite = self._find(cells, strange) if strange.any() else None
 
     def _note_counting(self, integers: pl.Series) -> None:
         if not self.counting or integers.null_count():
             self.counting = False
             return
         first = self._first_count if self._first_count is not None else int(integers[0])
-        last = self._last_count if self._last_count is not None else first - 1
-        steps = integers - integers.shift(1, fill_value=last)
-        self.counting = first in {0, 1} and bool(((steps == 1) | (integers == first)).all())
+        self.counting = first in {0, 1}
+        if self.counting:
+            last = self._last_count if self._last_count is not None else first - 1
+            steps = integers - integers.shift(1, fill_value=last)
+            self.counting = bool(((steps == 1) | (integers == first)).all())
         self._first_count, self._last_count = first, int(integers[-1])
 
     def _add_words(self, texts: pl.Series, is_word: pl.Series) -> None:
-        self.first_word = self.first_word or self._find(texts, is_word)
+        if self.first_word is None:
+            self.first_word = self._find(texts, is_word)
+            self.logical = self.first_word.value.lower() in _LOGICAL
         self.words += int(is_word.sum())
         words = texts.filter(is_word).unique(maintain_order=True)
-        self.logical = self.logical and bool(words.str.to_lowercase().is_in(["true", "false"]).all())
-        parsed = {order: parsed for order in self.fits if (parsed := self._try(order, texts, words)) is not None}
+        self.logical = self.logical and bool(words.str.to_lowercase().is_in(_LOGICAL).all())
+        self._try_dates(texts, words)
+
+    def _try_dates(self, texts: pl.Series, words: pl.Series) -> None:
+        alive = [order for order, fit in self.fits.items() if fit.alive]
+        possible = shaped(words, alive) if alive else set()
+        parsed = {order: self._try(order, texts, words, possible=order in possible) for order in alive}
         if self.swappable:
             self._note_swap(texts, words, parsed.get("D/M/Y"), parsed.get("M/D/Y"))
 
-    def _try(self, order: str, texts: pl.Series, words: pl.Series) -> pl.Series | None:
+    def _try(self, order: str, texts: pl.Series, words: pl.Series, *, possible: bool) -> pl.Series | None:
+        """The words as dates of that order, or times of day, if all of them are so far."""
         fit = self.fits[order]
-        if not fit.alive:
+        if not possible:
+            fit.first_miss = fit.first_miss or self._find_value(texts, words[0])
+            fit.misses += len(words)
             return None
         parsed = parse_clock(words) if order == CLOCK else parse_dates(words, order)
         misses = parsed.null_count()
         if misses and fit.first_miss is None:
-            value = words[parsed.is_null().arg_max() or 0]
-            fit.first_miss = self._find(texts, texts == value)
+            fit.first_miss = self._find_value(texts, words[parsed.is_null().arg_max() or 0])
         fit.misses += misses
         fit.fits += len(words) - misses
         return parsed if not fit.misses else None
@@ -176,8 +187,7 @@ class Evidence:
         if days_first is None or months_first is None:
             self.swappable = False
         elif self.swap_matters is None and (differs := days_first != months_first).any():
-            value = words[differs.arg_max() or 0]
-            self.swap_matters = self._find(texts, texts == value)
+            self.swap_matters = self._find_value(texts, words[differs.arg_max() or 0])
 
     def _add_typed(self, cells: pl.Series) -> None:
         if cells.dtype.is_numeric():
@@ -187,6 +197,12 @@ class Evidence:
             if self.whole:
                 self._note_counting(cells)
 
+    def _find_value(self, texts: pl.Series, value: str) -> Found:
+        known = self.first_word
+        return known if known is not None and known.value == value else self._find(texts, texts == value)
+
     def _find(self, cells: pl.Series, mask: pl.Series) -> Found:
-        index = mask.fill_null(value=False).arg_max() or 0
+        return self._at(cells, mask.fill_null(value=False).arg_max() or 0)
+
+    def _at(self, cells: pl.Series, index: int) -> Found:
         return Found(self.rows + index, str(cells[index]))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from forecastle.data.cleaning import spellings
+from forecastle.data.cleaning import clean, spellings
 from forecastle.data.convert import convert
 from forecastle.data.dataset import Column
 from forecastle.data.dates import read_date_format
@@ -112,12 +112,13 @@ def examine(source: Source, options: ImportOptions, missing: tuple[str, ...], ad
     for block in source.blocks(advance):
         for name in block.columns:
             if name not in columns:
-                columns[name] = Evidence(name, missing, date_format)
+                columns[name] = Evidence(name, date_format)
                 columns[name].add_missing(rows)
         if len(columns) > MAX_COLUMNS:
             raise BadTable(source.label, expected=f"at most {MAX_COLUMNS} columns", found=str(len(columns)))
+        cells = {column.name: column for column in clean(block, missing).iter_columns()}
         for name, evidence in columns.items():
-            evidence.add(block[name]) if name in block.columns else evidence.add_missing(block.height)
+            evidence.add(cells[name]) if name in cells else evidence.add_missing(block.height)
         rows += block.height
     if not any(column.values for column in columns.values()):
         raise BadTable(source.label, expected="rows with values", found="none")
