@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import pytest
+from pyarrow.parquet import write_table
 
 from forecastle.data.errors import BadTable
 from forecastle.data.importing import import_table
@@ -33,6 +35,12 @@ def refusal(folder: Path, content: str | bytes, file: str = "t.csv", **options: 
 def parquet(**columns: Any) -> bytes:
     buffer = io.BytesIO()
     pl.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def parquet_named(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    write_table(pa.table([[1]] * len(names), names=list(names)), buffer)
     return buffer.getvalue()
 
 
@@ -74,6 +82,24 @@ def parquet(**columns: Any) -> bytes:
             "t.csv: line 1, column 'a': expected different column names, found 'a' 2 times; "
             "name the columns with --columns a,b,c",
             id="same name twice",
+        ),
+        pytest.param(
+            "\na," + "n" * 100_000 + "\n1,2\n",
+            f"t.csv: line 2, column '{'n' * 59}…': expected a column name of at most 200 characters, found 100,000; "
+            "name the columns with --columns a,b,c",
+            id="endless name",
+        ),
+        pytest.param(
+            "a,,column_2\n1,2,3\n",
+            "t.csv: line 1, column 'column_2': expected different column names, found 'column_2' 2 times; "
+            "name the columns with --columns a,b,c",
+            id="the name of a nameless column",
+        ),
+        pytest.param(
+            "a,^v$\n1,2\n",
+            "t.csv: line 1, column '^v$': expected a column name other than * and not between ^ and $, found '^v$'; "
+            "name the columns with --columns a,b,c",
+            id="a pattern for a name",
         ),
         pytest.param(
             'a,b\n1,2\n3,"x\n5,6\n',
@@ -215,6 +241,13 @@ def test_refuses_a_table(tmp_path: Path, content: str | bytes, expected: str) ->
                 "name the columns with --columns a,b,c"
             ),
         ),
+        (
+            {"columns": ("x", "*", "y", "z")},
+            (
+                "t.csv: column '*': expected a column name other than * and not between ^ and $, found '*'; "
+                "name the columns with --columns a,b,c"
+            ),
+        ),
         ({"columns": ("x", "", "y", "z")}, "t.csv: expected a name for every column, found x,,y,z"),
         (
             {"date_format": "soon"},
@@ -258,6 +291,12 @@ def test_refuses_an_option_that_can_never_fit(options: dict[str, Any], expected:
             "t.jsonl: line 1, column 'a': expected a number, text, true, false or null, found an object",
         ),
         ('{"a": 1}\n\n{"a"\n', 't.jsonl: line 3: expected one JSON object, found {"a"'),
+        ('{"a": 1}\n{"": 1}\n', "t.jsonl: line 2: expected a name for every column, found an empty one"),
+        (
+            '{"a": 1}\n{"a\\u0000": 1}\n',
+            "t.jsonl: line 2, column 'a�': expected a column name without NUL characters, found one",
+        ),
+        ('{"a": "x\\u0000"}\n', "t.jsonl: line 1, column 'a': expected text, found a NUL character"),
         ("[1, 2]\n", "t.jsonl: line 1: expected one JSON object, found [1, 2]"),
         ("{}\n", "t.jsonl: line 1: expected an object with fields, found {}"),
         ("\n\n", "t.jsonl: expected rows with values, found none"),
@@ -273,6 +312,8 @@ def test_refuses_json_lines(tmp_path: Path, content: str, expected: str) -> None
     [
         (parquet(a=[[1]]), "t.parquet: column 'a': expected numbers, text, booleans or times, found List(Int64)"),
         (parquet(a=[1])[:-9], "t.parquet: expected a sound Parquet file, found"),
+        (parquet_named("a", ""), "t.parquet: expected a name for every column, found an empty one"),
+        (parquet_named("a", "a"), "t.parquet: column 'a': expected different column names, found 'a' 2 times"),
         (b"PAR1", "t.parquet: expected a sound Parquet file, found"),
         (parquet(a=pl.Series([], dtype=pl.Int64)), "t.parquet: expected rows with values, found none"),
         (

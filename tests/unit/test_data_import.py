@@ -276,6 +276,12 @@ def test_a_nameless_column_of_other_numbers_is_kept(load: Import) -> None:
     assert [column.name for column in load(",v\n5,1\n3,2\n").columns] == ["column_1", "v"]
 
 
+def test_no_name_of_a_column_is_taken(load: Import) -> None:
+    names = ["__row__", "bucket", "same", "literal", "day", "n" * 200]
+    table = load(f"date,{','.join(names)}\n2020-01-02,1,2,3,4,5,6\n2020-01-01,1,2,3,4,5,6\n")
+    assert [column.name for column in table.columns] == ["date", *names]
+
+
 def test_a_nameless_empty_column_is_dropped(load: Import) -> None:
     assert [column.name for column in load("a,b,\n1,2,\n3,4,\n").columns] == ["a", "b"]
 

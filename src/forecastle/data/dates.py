@@ -32,7 +32,7 @@ _PATTERNS: dict[Order, str] = {
     "D MONTH Y": rf"^{_DAY}[ -]{_WORD}[ -]{_YEAR}{_REST}",
     "MONTH D Y": rf"^{_WORD}[ -]{_DAY},?[ -]{_YEAR}{_REST}",
 }
-_SHAPES = {**_PATTERNS, CLOCK: f"^{_CLOCK}$"}
+_SHAPES: dict[str, str] = {CLOCK: f"^{_CLOCK}$"} | dict(_PATTERNS)
 _COMMON: dict[Order, tuple[str, ...]] = {
     "Y-M-D": ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d"),
     "D/M/Y": ("%d/%m/%Y", "%d.%m.%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S"),

@@ -12,12 +12,15 @@ import polars as pl
 
 from forecastle.data.dates import is_clock, is_date
 from forecastle.data.errors import BadTable
+from forecastle.data.naming import check_names
 from forecastle.data.options import MISSING_MARKERS, ImportOptions
 from forecastle.data.text import TextFile
 
 #: In the order of trust: a comma may be a decimal sign or part of a text, a tab hardly ever.
 DELIMITERS = ("\t", ";", "|", ",")
 SAMPLE_RECORDS = 200
+
+_NAME_THEM = "name the columns with --columns a,b,c"
 
 Record = tuple[int, list[str]]
 
@@ -49,20 +52,20 @@ def find_dialect(file: TextFile, options: ImportOptions) -> Dialect:
     records = _first_records(sample, delimiter, file.label)
     if not records:
         raise BadTable(file.label, expected="a table", found="blank lines only")
-    (header_line, header), rows = records[0], records[1:]
+    (line, header), rows = records[0], records[1:]
     has_header = options.header if options.header is not None else looks_like_header(header, [row for _, row in rows])
     if has_header and not rows:
-        raise BadTable(file.label, line=header_line, expected="rows after the header", found="header only")
+        raise BadTable(file.label, line=line, expected="rows after the header", found="header only")
     first = rows[0] if has_header else records[0]
     names = (
         _given_names(file, options, first)
         if options.columns
-        else _own_names(file, header, first, has_header=has_header)
+        else _own_names(file, records[0], first, has_header=has_header)
     )
     return Dialect(
         delimiter=delimiter,
-        names=tuple(name or f"column_{i}" for i, name in enumerate(names, 1)),
-        unnamed=frozenset(f"column_{i}" for i, name in enumerate(names, 1) if not name and has_header),
+        names=tuple(name or _numbered(i) for i, name in enumerate(names, 1)),
+        unnamed=frozenset(_numbered(i) for i, name in enumerate(names, 1) if not name and has_header),
         has_header=has_header,
         head_bytes=_head_bytes(sample, delimiter) if has_header else 0,
         padded=re.search(rf'(^|{re.escape(delimiter)}) +"', sample, re.MULTILINE) is not None,
@@ -148,41 +151,34 @@ def _given_names(file: TextFile, options: ImportOptions, first: Record) -> list[
             found=f"{len(row)}",
             hint=f"the line is: {'|'.join(row)[:80]}",
         )
-    _check_unique(file, names, line=None)
     if not all(names):
         raise BadTable(file.label, expected="a name for every column", found=",".join(names))
+    check_names(file.label, names, hint=_NAME_THEM)
     return names
 
 
-def _own_names(file: TextFile, header: list[str], first: Record, *, has_header: bool) -> list[str]:
+def _own_names(file: TextFile, start: Record, first: Record, *, has_header: bool) -> list[str]:
+    header_line, header = start
     if not has_header:
         return [""] * len(header)
     line, row = first
     if len(row) != len(header):
         raise wrong_width(file.label, line, len(header), len(row))
     names = [" ".join(name.split()) for name in header]
-    _check_unique(file, names, line=1)
+    check_names(
+        file.label, [name or _numbered(i) for i, name in enumerate(names, 1)], line=header_line, hint=_NAME_THEM
+    )
     return names
+
+
+def _numbered(position: int) -> str:
+    return f"column_{position}"
 
 
 def wrong_width(label: str, line: int, expected: int, found: int) -> BadTable:
     """The error for a row that is wider or narrower than the header."""
-    hint = "name the columns with --columns a,b,c; the names replace the header line" if line <= 2 else ""
+    hint = f"{_NAME_THEM}; the names replace the header line" if line <= 2 else ""
     return BadTable(label, line=line, expected=f"{expected} fields", found=str(found), hint=hint)
-
-
-def _check_unique(file: TextFile, names: Sequence[str], *, line: int | None) -> None:
-    written = [name or f"column_{i}" for i, name in enumerate(names, 1)]
-    twice = [name for name, count in Counter(written).items() if count > 1]
-    if twice:
-        raise BadTable(
-            file.label,
-            line=line,
-            column=twice[0],
-            expected="different column names",
-            found=f"{twice[0]!r} {written.count(twice[0])} times",
-            hint="name the columns with --columns a,b,c",
-        )
 
 
 def _head_bytes(sample: str, delimiter: str) -> int:
