@@ -108,6 +108,7 @@ async def test_a_vector_and_its_names_get_the_same_answer(user: httpx.AsyncClien
         "created_at": "2026-01-01T00:00:00Z",
         "target": {"column": "c", "value": 7.0},
         "features": None,
+        "as_of": None,
         "fallback": None,
         "warnings": [],
     }
@@ -337,6 +338,40 @@ async def test_a_key_and_a_time_give_what_their_features_give(user: httpx.AsyncC
     stored = (await user.get(f"/predictions/{dated.json()['id']}")).json()
     assert stored["input"]["key"] == {"ticker": "B"}
     assert stored["features"] == dated.json()["features"]
+
+
+@pytest.mark.usefixtures("series")
+async def test_an_answer_says_as_of_when_and_warns_when_that_is_long_ago(user: httpx.AsyncClient) -> None:
+    for time, as_of, warnings in (
+        ("2024-01-05T18:00:00+02:00", "2024-01-05T00:00:00Z", []),
+        (
+            "3000-01-01",
+            "2024-01-10T00:00:00Z",
+            ["the newest row of this key is from 2024-01-10T00:00:00Z, 356,468 days before the time asked"],
+        ),
+    ):
+        answer = (await user.post("/predict", json={"key": {"ticker": "B"}, "time": time})).json()
+        assert (answer["as_of"], answer["warnings"]) == (as_of, warnings)
+        stored = (await user.get(f"/predictions/{answer['id']}")).json()
+        assert (stored["as_of"], stored["warnings"]) == (as_of, warnings)
+
+
+@pytest.mark.usefixtures("series")
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"key": {"ticker": "C"}, "time": "2024-01-05"}, "key.ticker"),
+        ({"key": {"ticker": "B"}, "time": "1999-01-05"}, "time"),
+        ({"key": {"ticker": "B"}, "time": "soon"}, "time"),
+        ({"key": {"stock": "B"}, "time": "2024-01-05"}, "key"),
+        ({"key": {"ticker": "a\0"}, "time": "2024-01-05"}, "key.ticker"),
+    ],
+)
+async def test_a_bad_moment_names_its_field(user: httpx.AsyncClient, body: dict[str, Any], field: str) -> None:
+    answer = await user.post("/predict", json=body)
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
+    assert all(each["expected"] and each["found"] for each in answer.json()["errors"])
 
 
 # --- models ------------------------------------------------------------------------------------------------------
