@@ -77,6 +77,11 @@ EXITS: dict[type[ForecastleError], Exit] = {
 }
 
 
+def show_error(message: str) -> None:
+    """Say on stderr, in one line, what is wrong."""
+    err.print(f"[bold red]error:[/] {escape(message)}", markup=True, highlight=False, soft_wrap=True)
+
+
 def exit_code(error: ForecastleError) -> Exit:
     """The code of the nearest class in the error's ancestry that has one."""
     return next(EXITS[kind] for kind in type(error).__mro__ if kind in EXITS)

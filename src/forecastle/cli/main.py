@@ -6,11 +6,10 @@ from importlib import import_module
 from types import MappingProxyType
 
 import typer
-from rich.markup import escape
 from typer.exceptions import TyperException
 
 from forecastle import __version__
-from forecastle.cli.console import Exit, err, exit_code
+from forecastle.cli.console import Exit, exit_code, show_error
 from forecastle.errors import ForecastleError
 
 #: In the order of the help. A module of that name has an `app` of several commands, or the command itself.
@@ -117,5 +116,5 @@ def _misused(message: str) -> Exit:
 
 
 def _fail(message: str, code: Exit) -> Exit:
-    err.print(f"[bold red]error:[/] {escape(message)}", markup=True, highlight=False, soft_wrap=True)
+    show_error(message)
     return code
