@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
@@ -80,6 +81,21 @@ EXITS: dict[type[ForecastleError], Exit] = {
 def show_error(message: str) -> None:
     """Say on stderr, in one line, what is wrong."""
     err.print(f"[bold red]error:[/] {escape(message)}", markup=True, highlight=False, soft_wrap=True)
+
+
+def existing(path: Path) -> Path:
+    """The path, if there is something.
+
+    Raises:
+        NotFound: there is not. Whatever else is wrong with it, whoever reads it will say.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"{path}: no such file") from error
+    except OSError:
+        return path
+    return path
 
 
 def exit_code(error: ForecastleError) -> Exit:

@@ -8,6 +8,7 @@ import typer
 
 from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
+from forecastle.cli.verdict import MEASURES, judge
 from forecastle.registry import models
 from forecastle.registry.describe import rank, read_manifest
 from forecastle.registry.manifest import Manifest
@@ -40,7 +41,7 @@ def list_models(
     if as_json:
         emit_json(page)
         return
-    header = ["id", "name", "version", "stage", "algorithm", "measure", "out of sample", "baseline", "created"]
+    header = ["id", "name", "version", "stage", "algorithm", "judged by", "out of sample", "baseline", "created"]
     emit_table(header, [_row(model) for model in page.items])
     if page.next is not None:
         hint(f"forecastle models list --cursor {page.next}")
@@ -59,7 +60,8 @@ def show(model: Wanted, *, as_json: JsonFlag = False) -> None:
 
     found, manifest = run(work)
     if as_json:
-        emit_json({**plain(found), "manifest": plain(manifest)})
+        verdict = judge(found)
+        emit_json({**plain(found), "verdict": verdict and verdict.as_json(), "manifest": plain(manifest)})
         return
     emit_table(["field", "value"], _facts(found, manifest))
     emit_table(["measure", found.algorithm, *found.baselines], _measures(found), title="\nout of sample")
@@ -99,26 +101,26 @@ def _done(model: Model, *, as_json: bool) -> None:
 
 
 def _row(model: Model) -> Sequence[object]:
-    measure = headline(model)
-    best = min((each[measure] for each in model.baselines.values() if measure in each), default=None)
-    created = f"{model.created_at:%Y-%m-%d %H:%M:%S}"
-    metric = _number(model.metrics.get(measure))
+    verdict = judge(model)
     return [
         model.id,
         model.name,
         model.version,
         model.stage,
         model.algorithm,
-        measure,
-        metric,
-        _number(best),
-        created,
+        MEASURES[model.task],
+        _number(model.metrics.get(MEASURES[model.task])),
+        _number(verdict.baseline) if verdict else None,
+        f"{model.created_at:%Y-%m-%d %H:%M:%S}",
     ]
 
 
-def headline(model: Model) -> str:
-    """The measure that a table shows; less is better."""
-    return "log_loss" if model.task == "classification" else "rmse"
+def _judged(model: Model) -> str | None:
+    verdict = judge(model)
+    if verdict is None:
+        return None
+    numbers = f"{verdict.measure} {verdict.value:.5g} against {verdict.baseline:.5g}"
+    return f"{'beats' if verdict.beats_it else 'does not beat'} {verdict.baseline_name}: {numbers}"
 
 
 def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
@@ -135,6 +137,7 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
             "trained on",
             f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows",
         ],
+        ["best naive forecast", _judged(model)],
         ["equals its training", f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"],
         ["fingerprint", model.fingerprint],
         ["parent", model.parent],
