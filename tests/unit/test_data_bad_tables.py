@@ -108,9 +108,59 @@ def parquet_named(*names: str) -> bytes:
         ),
         pytest.param(
             'a,b\n1,2\n3,"' + "x\n" * 3_000_000,
-            "t.csv: line 3: expected fields of at most 131,072 characters, "
-            "found a longer one; perhaps a quote is never closed",
+            "t.csv: line 3: expected a closing quote, found none within 131,072 characters",
             id="unclosed quote in a long file",
+        ),
+        pytest.param(
+            'a,"b\n1,2\n3,4\n',
+            "t.csv: line 1: expected a closing quote, found none up to the end of the file",
+            id="unclosed quote in the header",
+        ),
+        pytest.param(
+            'a,"b\n1,"2"\n3,4\n',
+            "t.csv: line 1: expected a closing quote, found the next quote in line 2, with more text behind it",
+            id="unclosed quote in the header and a quote below",
+        ),
+        pytest.param(
+            'a;b;c\n1;"x;2\n3;y;4\n5;z;6\n',
+            "t.csv: line 2: expected a closing quote, found none up to the end of the file",
+            id="unclosed quote in the first row",
+        ),
+        pytest.param(
+            'a,b\n"x\ny","z\n1,"2",3\n',
+            "t.csv: line 3: expected a closing quote, found the next quote in line 4, with more text behind it",
+            id="unclosed quote in the second line of a row",
+        ),
+        pytest.param(
+            'a,b\n1,"x\n2,"y\n3,z\n',
+            "t.csv: line 2: expected a closing quote, found the next quote in line 3, with more text behind it",
+            id="two unclosed quotes",
+        ),
+        pytest.param(
+            'a,b,c\n1,2,3\n4,"x,5\n6,"y",7,8\n',
+            "t.csv: line 3: expected a closing quote, found the next quote in line 4, with more text behind it",
+            id="unclosed quote in a row of another width",
+        ),
+        pytest.param(
+            'a, b\n1, "x\n2, "y"\n',
+            "t.csv: line 2: expected a closing quote, found the next quote in line 3, with more text behind it",
+            id="unclosed quote after a space",
+        ),
+        pytest.param(
+            'a,b\n1,"x"y\n2,"z\n',
+            "t.csv: line 2: expected a delimiter after the closing quote, found more text",
+            id="text after a quote",
+        ),
+        pytest.param(
+            "a,b\n1," + "x" * 300_000 + "\n2,3\n",
+            "t.csv: line 2: expected fields of at most 131,072 characters, found a longer one",
+            id="endless first field",
+        ),
+        pytest.param(
+            "a,b\n" + "1," * 200_000 + "1\n2,3\n",
+            "t.csv: line 2: expected 2 fields, found 200001; "
+            "name the columns with --columns a,b,c; the names replace the header line",
+            id="endless first row",
         ),
         pytest.param(
             b"a,b\n1,caf\xe9\n",

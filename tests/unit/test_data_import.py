@@ -1,5 +1,6 @@
 """Tables as they are found in the world, each quirk on its own."""
 
+import csv
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -62,6 +63,20 @@ def test_a_delimiter_inside_quotes_does_not_count(load: Import) -> None:
 
 def test_a_quoted_value_may_span_lines(load: Import) -> None:
     assert frame(load('a,b\n1,"x\ny"\n2,z\n'))["b"].to_list() == ["x\ny", "z"]
+
+
+@pytest.mark.parametrize(
+    "cell", ['5" pipe', 'pipe of 5"', '"a ""b"" c"', '""', '"{""a"":1,""b"":"",""}"', '","', '"\n"', '"""x"""', "'"]
+)
+def test_quotes_that_stand_for_themselves_break_nothing(load: Import, cell: str) -> None:
+    (expected,) = csv.reader(io.StringIO(cell, newline=""))
+    table = load(f"v,a,w\n1,{cell},x\n2,y,{cell}\n{cell},z,3\n", missing=("none",), text=("a", "v", "w"))
+    assert [value or "" for value in frame(table)["a"].to_list()] == [expected[0].strip(), "y", "z"]
+
+
+def test_a_row_may_be_longer_than_the_sample(load: Import) -> None:
+    row = ",".join(["x" * 100_000] * 3)
+    assert frame(load(f"a,b,c\n{row}\n1,2,3\n")).rows()[0] == tuple(row.split(","))
 
 
 def test_spaces_around_values_are_no_part_of_them(load: Import) -> None:

@@ -1,6 +1,5 @@
 """How a delimited file is written: delimiter, header, names; found from its first lines."""
 
-import csv
 import io
 import re
 from collections import Counter
@@ -14,6 +13,7 @@ from forecastle.data.dates import is_clock, is_date
 from forecastle.data.errors import BadTable
 from forecastle.data.naming import check_names
 from forecastle.data.options import MISSING_MARKERS, ImportOptions
+from forecastle.data.records import Record, read_records
 from forecastle.data.text import TextFile
 
 #: In the order of trust: a comma may be a decimal sign or part of a text, a tab hardly ever.
@@ -21,8 +21,6 @@ DELIMITERS = ("\t", ";", "|", ",")
 SAMPLE_RECORDS = 200
 
 _NAME_THEM = "name the columns with --columns a,b,c"
-
-Record = tuple[int, list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +47,7 @@ def find_dialect(file: TextFile, options: ImportOptions) -> Dialect:
     """
     sample = file.sample()
     delimiter = options.delimiter or _find_delimiter(sample)
-    records = _first_records(sample, delimiter, file.label)
-    if not records:
-        raise BadTable(file.label, expected="a table", found="blank lines only")
+    records = _first_records(file, sample, delimiter)
     (line, header), rows = records[0], records[1:]
     has_header = options.header if options.header is not None else looks_like_header(header, [row for _, row in rows])
     if has_header and not rows:
@@ -72,32 +68,6 @@ def find_dialect(file: TextFile, options: ImportOptions) -> Dialect:
     )
 
 
-def read_records(lines: Iterable[str], delimiter: str, label: str, *, strict: bool = False) -> Iterator[Record]:
-    """The records of lines with the line each begins on; blank lines are no records.
-
-    Raises:
-        BadTable: a field is too long, which an unclosed quote makes; when `strict` also any misplaced quote.
-    """
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=strict)
-    line = 1
-    try:
-        for record in reader:
-            if record:
-                yield line, record
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise _bad_quote(label, line, str(error)) from error
-
-
-def _bad_quote(label: str, line: int, reason: str) -> BadTable:
-    if "expected after" in reason:
-        return BadTable(label, line=line, expected="a delimiter after the closing quote", found="more text")
-    if "unexpected end" in reason:
-        return BadTable(label, line=line, expected="a closing quote", found="none up to the end of the file")
-    found = "a longer one; perhaps a quote is never closed"
-    return BadTable(label, line=line, expected=f"fields of at most {csv.field_size_limit():,} characters", found=found)
-
-
 def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first record names the columns rather than being a row."""
     cells = [cell.strip() for cell in first]
@@ -116,8 +86,26 @@ def _is_value(cell: str) -> bool:
     )
 
 
-def _first_records(sample: str, delimiter: str, label: str, *, strict: bool = False) -> list[Record]:
-    return list(islice(read_records(_lines(sample), delimiter, label, strict=strict), SAMPLE_RECORDS))
+def _first_records(file: TextFile, sample: str, delimiter: str) -> list[Record]:
+    """At least the first two, if the file has them, from beyond the sample if need be."""
+    records, _ = _sound_records(sample, delimiter)
+    if len(records) < 2:
+        with file.lines() as lines:
+            records = list(islice(read_records(lines, delimiter, file.label), 2))
+    if not records:
+        raise BadTable(file.label, expected="a table", found="blank lines only")
+    return records
+
+
+def _sound_records(sample: str, delimiter: str, *, strict: bool = False) -> tuple[list[Record], bool]:
+    """The records up to the first that is broken, as the last may be, and whether there was one."""
+    records: list[Record] = []
+    try:
+        for record in islice(read_records(_lines(sample), delimiter, label="", strict=strict), SAMPLE_RECORDS):
+            records.append(record)  # noqa: PERF402 - those before an error are kept
+    except BadTable:
+        return records, True
+    return records, False
 
 
 def _lines(text: str) -> Iterable[str]:
@@ -132,12 +120,10 @@ def _find_delimiter(sample: str) -> str:
 
 def _consistency(sample: str, delimiter: str) -> float:
     """Share of the records that have the commonest number of fields, 0 when that is one."""
-    try:
-        widths = Counter(len(record) for _, record in _first_records(sample, delimiter, label="", strict=True))
-    except BadTable:
-        return 0.0
+    records, broken = _sound_records(sample, delimiter, strict=True)
+    widths = Counter(len(record) for _, record in records)
     width, count = widths.most_common(1)[0] if widths else (0, 0)
-    return count / widths.total() if width > 1 else 0.0
+    return count / (widths.total() + broken) if width > 1 else 0.0
 
 
 def _given_names(file: TextFile, options: ImportOptions, first: Record) -> list[str]:

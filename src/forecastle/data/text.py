@@ -70,10 +70,22 @@ class TextFile:
             yield file
 
     @contextmanager
-    def utf8(self, *, skip: int = 0, progress: Callable[[int], None] | None = None) -> Iterator["Utf8Reader"]:
-        """A reader of its UTF-8 bytes without the first `skip`, telling `progress` the bytes read of the file."""
+    def utf8(
+        self,
+        *,
+        skip: int = 0,
+        progress: Callable[[int], None] | None = None,
+        watch: Callable[[bytes], None] | None = None,
+    ) -> Iterator["Utf8Reader"]:
+        """A reader of its UTF-8 bytes without the first `skip`.
+
+        Args:
+            skip: how many bytes to leave out.
+            progress: told the bytes read of the file.
+            watch: shown all that is read.
+        """
         with self.path.open("rb") as file:
-            yield Utf8Reader(file, self, skip=skip, progress=progress)
+            yield Utf8Reader(file, self, skip=skip, progress=progress, watch=watch)
 
 
 class Utf8Reader:
@@ -86,15 +98,19 @@ class Utf8Reader:
     closed = False
 
     def __init__(
-        self, file: BinaryIO, text: TextFile, *, skip: int = 0, progress: Callable[[int], None] | None = None
+        self,
+        file: BinaryIO,
+        text: TextFile,
+        *,
+        skip: int = 0,
+        progress: Callable[[int], None] | None = None,
+        watch: Callable[[bytes], None] | None = None,
     ) -> None:
-        self._file, self._text, self._progress = file, text, progress
+        self._file, self._text, self._progress, self._watch = file, text, progress, watch
         self._decoder = codecs.getincrementaldecoder(text.encoding)()
         self._skip = skip
         self._read_bytes = 0
         self._lines = 0
-        self.quotes = 0
-        """Quote characters seen so far."""
 
     def read(self, size: int) -> bytes:
         """About `size` bytes of UTF-8; empty at the end."""
@@ -105,7 +121,8 @@ class Utf8Reader:
             if self._progress is not None:
                 self._progress(self._read_bytes)
             if skipped:
-                self.quotes += skipped.count(b'"')
+                if self._watch is not None:
+                    self._watch(skipped)
                 return skipped
         self._decode(b"", final=True)
         return b""
