@@ -123,7 +123,7 @@ def test_a_context_series_has_one_row_a_time(ticks: pl.DataFrame, context: pl.Da
 
 
 def test_a_taken_name_is_told(ticks: pl.DataFrame) -> None:
-    with pytest.raises(BadFrame, match="context X: the table has a column close_X already"):
+    with pytest.raises(BadFrame, match=r"context\.X: expected names that are free, found a column close_X already"):
         prepare(ticks.with_columns(close_X=1), time="time", keys=(), context={"X": ticks.select("time", "close")})
 
 

@@ -18,8 +18,9 @@ from forecastle.jobs import leases, lifeline, queue
 from forecastle.jobs.job import Job
 from forecastle.registry import models
 from forecastle.registry.models import Model
+from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe, load_recipe
-from forecastle.training.submit import TrainingSubmission, submit_training
+from forecastle.training.submit import TrainingSubmission, place, submit_training
 
 POLL_S = 0.2
 HEADLINES = ("log_loss", "rmse")
@@ -83,16 +84,18 @@ async def _train(stores: Stores, recipes: Sequence[tuple[Path, Recipe]], *, watc
 
 
 async def _submit(stores: Stores, recipes: Sequence[tuple[Path, Recipe]]) -> list[Training]:
-    """All of them or, when one does not fit its table, none."""
-    trainings = []
+    """All of them or, when one does not fit its tables, none."""
+    orders = [await _place(stores, path, recipe) for path, recipe in recipes]
     async with stores.database.write() as session:
-        for path, recipe in recipes:
-            try:
-                submission = await submit_training(session, recipe, owner=None, now=stores.clock.now())
-            except BadInput as error:
-                raise BadInput(f"{path}: {error}", problems=error.problems) from error
-            trainings.append(Training(path, recipe, submission, submission.job))
-    return trainings
+        made = [await submit_training(session, order, owner=None, now=stores.clock.now()) for order in orders]
+    return [Training(path, recipe, each, each.job) for (path, recipe), each in zip(recipes, made, strict=True)]
+
+
+async def _place(stores: Stores, path: Path, recipe: Recipe) -> Order:
+    try:
+        return await place(stores.database, stores.tables, recipe, now=stores.clock.now())
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}", problems=error.problems) from error
 
 
 async def _see_through(stores: Stores, trainings: Sequence[Training]) -> list[Training]:

@@ -1,14 +1,18 @@
 """Submitting a training: what is known already is answered, what is new becomes a job."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.data import catalogue as datasets
+from forecastle.data.storage import TableStore
+from forecastle.db import Database
 from forecastle.jobs import queue
 from forecastle.jobs.job import Job
 from forecastle.registry import models
+from forecastle.training.coverage import check_rows
 from forecastle.training.fingerprint import canonical, fingerprint
 from forecastle.training.order import Order, TableFacts
 from forecastle.training.recipe import Recipe
@@ -26,42 +30,28 @@ class TrainingSubmission:
     """None when the model is there and the job that made it is not."""
     model_id: str
     """Of the model, which exists once the job has completed."""
+    name: str
+    """Under which the model is known, or will be: of a duplicate, the name in the recipe that came first."""
     fingerprint: str
     duplicate: bool
     status: str
 
 
-async def submit_training(
-    session: AsyncSession, recipe: Recipe, *, owner: str | None, now: datetime
-) -> TrainingSubmission:
-    """Find the model of this recipe, or the job that is making it, or put a new job in the queue.
+async def place(database: Database, tables: TableStore, recipe: Recipe, *, now: datetime) -> Order:
+    """The order for a recipe, checked against its tables, with an id for the model to be.
 
     Raises:
-        BadRecipe: the recipe does not fit its table; so BadExpression and BadTarget.
+        BadInput: the recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
         DatasetNotFound: a table does not exist.
         ModelNotFound: the parent does not exist.
     """
-    order = await place(session, recipe, now=now)
-    known = await models.find_by_fingerprint(session, order.fingerprint)
-    if known is None:
-        submission = await _submit(session, order, owner=owner, now=now)
-        if submission is not None:
-            return submission
-        known = await models.find_by_fingerprint(session, order.fingerprint)
-    if known is None:  # the job completed once, and its model was deleted since
-        await queue.release_dedupe(session, order.fingerprint)
-        return await submit_training(session, recipe, owner=owner, now=now)
-    job = await queue.find(session, order.fingerprint)
-    return TrainingSubmission(job, known.id, known.fingerprint, duplicate=True, status="completed")
-
-
-async def place(session: AsyncSession, recipe: Recipe, *, now: datetime) -> Order:
-    """The order for a recipe, checked against its tables, with an id for the model to be."""
-    dataset = await datasets.get(session, recipe.dataset)
-    context = {name: await datasets.get(session, name) for name in recipe.context}
-    if recipe.parent is not None:
-        await models.get(session, recipe.parent)
+    async with database.read() as session:
+        dataset = await datasets.get(session, recipe.dataset)
+        context = {name: await datasets.get(session, name) for name in recipe.context}
+        if recipe.parent is not None:
+            await models.get(session, recipe.parent)
     settled = settle(recipe, dataset, context)
+    await asyncio.to_thread(check_rows, settled.recipe, dataset, context, tables)
     hashes = {name: series.sha256 for name, series in context.items()}
     return Order(
         model_id=new_id(now),
@@ -70,6 +60,23 @@ async def place(session: AsyncSession, recipe: Recipe, *, now: datetime) -> Orde
         table=TableFacts.of(dataset),
         context={name: TableFacts.of(series) for name, series in context.items()},
     )
+
+
+async def submit_training(
+    session: AsyncSession, order: Order, *, owner: str | None, now: datetime
+) -> TrainingSubmission:
+    """Find the model of this order's recipe, or the job that is making it, or put a new job in the queue."""
+    known = await models.find_by_fingerprint(session, order.fingerprint)
+    if known is None:
+        submission = await _submit(session, order, owner=owner, now=now)
+        if submission is not None:
+            return submission
+        known = await models.find_by_fingerprint(session, order.fingerprint)
+    if known is None:  # the job completed once, and its model was deleted since
+        await queue.release_dedupe(session, order.fingerprint)
+        return await submit_training(session, order, owner=owner, now=now)
+    job = await queue.find(session, order.fingerprint)
+    return TrainingSubmission(job, known.id, known.name, known.fingerprint, duplicate=True, status="completed")
 
 
 async def _submit(
@@ -82,5 +89,6 @@ async def _submit(
     job = submission.job
     if submission.duplicate and job.status == "completed":
         return None
-    model_id = Order.read(job.payload).model_id
-    return TrainingSubmission(job, model_id, order.fingerprint, submission.duplicate, job.status)
+    queued = Order.read(job.payload)
+    name = str(queued.document["name"])
+    return TrainingSubmission(job, queued.model_id, name, order.fingerprint, submission.duplicate, job.status)
