@@ -66,7 +66,8 @@ def test_a_token_is_alone_on_standard_output(anywhere: Cli) -> None:
         (["user", "token", "nobody"], "", 5, "no user 'nobody'"),
         (["user", "add"], "", 2, "Missing argument 'username'"),
         (["user", "add", "ada", "--colour"], "", 2, "--colour"),
-        (["db", "upgrade", "nonsense"], "", 4, "revision: expected one that exists"),
+        (["db", "downgrade", "nonsense", "--yes"], "", 5, "revision: expected one that exists"),
+        (["db", "upgrade", "nonsense"], "", 5, "revision: expected one that exists"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
