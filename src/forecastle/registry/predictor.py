@@ -87,7 +87,9 @@ class Predictor:
         """
         answer: Matrix = self._session.run(self._outputs, {"features": matrix})[0]
         if not np.isfinite(answer).all():
-            raise BadFeatures("these features are so far out of range that the model gives no finite answer")
+            problem = FieldProblem("features", "numbers for which the model has a finite answer")
+            message = "these features are so far out of range that the model gives no finite answer"
+            raise BadFeatures(message, problems=[problem])
         if self.manifest.task == "regression":
             return Output(answer.tolist(), None)
         classes = self.manifest.classes

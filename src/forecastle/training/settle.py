@@ -1,13 +1,15 @@
 """Settling a recipe: what it leaves open is decided by the table, and what does not fit the table is refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from forecastle.data.dataset import ColumnKind, Dataset
+from forecastle.features.errors import BadExpression
 from forecastle.features.frames import prepared_schema
 from forecastle.features.plan import FeaturePlan
+from forecastle.features.table import Table
 from forecastle.features.targets import TargetPlan, plan_target
 from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
@@ -54,6 +56,7 @@ def settle(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> 
     """
     _check_table(recipe, dataset)
     schema = schema_of(dataset, context)
+    _check_hidden(recipe, Table.of(schema, time=dataset.time))
     target, plan = plans(recipe, schema=schema, time=dataset.time, keys=dataset.keys)
     task = _task(recipe, target)
     _check_algorithm(recipe, task)
@@ -117,6 +120,15 @@ def _check_table(recipe: Recipe, dataset: Dataset) -> None:
         raise BadRecipe.at("split.kind", expected="chronological or walk_forward for a table with time", found="random")
     if recipe.keys and not dataset.keys:
         raise BadRecipe.at("keys", expected=f"nothing, since {dataset.name} has no key column", found=recipe.keys)
+
+
+def _check_hidden(recipe: Recipe, table: Table) -> None:
+    for place, name in enumerate(recipe.target.hidden):
+        try:
+            table.find(name, text=name, at=0)
+        except BadExpression as error:
+            (problem,) = error.problems
+            raise BadRecipe(problems=[replace(problem, field=f"target.hidden.{place}")]) from error
 
 
 def _task(recipe: Recipe, target: TargetPlan) -> Task:
