@@ -51,6 +51,7 @@ class BadRequest:
     says: tuple[str, ...]
     body: Any = None
     status: int = 422
+    kind: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ FILES = (
     BadFile("too few column names", b"date,a,b\n" + GOOD_ROWS, ("2", "3"), {"columns": "x,y"}),
     BadFile("a delimiter of two characters", b"a,b\n1,2\n", ("delimiter", ";;"), {"delimiter": ";;"}),
     BadFile("an unknown choice for duplicates", b"a,b\n1,2\n", ("duplicates", "maybe"), {"duplicates": "maybe"}),
+    BadFile("an unknown form field", b"date,a\n" + GOOD_ROWS, ("tyme", "did you mean time"), {"tyme": "date"}),
     BadFile("a quote that never ends", b'a,b\n1,"2\n3,4\n', ("line 2", "quote")),
     BadFile("a quote that never ends in the first row", b'a,b,c\n1,"2,3\n4,5,6\n', ("line 2", "closing quote")),
     BadFile("two quotes that never end", b'a,b\n1,"x\n2,"y\n3,z\n', ("line 2", "closing quote", "line 3")),
@@ -129,6 +131,27 @@ RECIPES = (
         "the target's own value among the features",
         {"target": {"column": "close", "horizon": 0}, "features": ["close"]},
         ("close",),
+    ),
+    BadRecipe("a timeframe that is none", {"timeframe": "3 parsecs"}, ("timeframe", "3 parsecs", "5m, 1h or 1d")),
+    BadRecipe("a key that is in no row", {"keys": ["AAA", "ZZZ"]}, ("keys", "ZZZ", "ticker such as AAA")),
+    BadRecipe("a context that does not exist", {"context": ["indices"]}, ("indices",), status=404),
+    BadRecipe("a context without time", {"context": ["homes"]}, ("context.homes", "one time column", "none")),
+    BadRecipe(
+        "a context of several rows a time", {"context": ["bars"]}, ("context.bars", "one row a time", "2024-01-01")
+    ),
+    BadRecipe(
+        "windows longer than the table",
+        {"split": {"kind": "walk_forward", "train": 190, "test": 40}},
+        ("split", "200", "190 + 40"),
+    ),
+    BadRecipe(
+        "a window without its length", {"split": {"kind": "walk_forward", "train": 9}}, ("split.test", "nothing")
+    ),
+    BadRecipe("a horizon beyond the table", {"target": {**TARGET, "horizon": 200}}, ("target.horizon", "200")),
+    BadRecipe(
+        "a hidden column that is none",
+        {"target": {**TARGET, "hidden": ["clsoe"]}},
+        ("target.hidden.0", "clsoe", "close"),
     ),
     BadRecipe("a name that is a path", {"name": "../../etc/passwd"}, ("name",)),
 )
@@ -192,6 +215,41 @@ REQUESTS = (
         "an unknown model", "POST", PREDICT, ("nothing",), {"model": "nothing", "features": [1, 2, 3]}, status=404
     ),
     BadRequest("a model that is a number", "POST", PREDICT, ("model", "3"), {"model": 3, "features": [1, 2, 3]}),
+    BadRequest(
+        "a body that does not say it is JSON",
+        "POST",
+        PREDICT,
+        ("Content-Type", "application/json", "text/plain"),
+        {"model": "MODEL", "features": [1, 2, 3]},
+        status=415,
+        kind="text/plain",
+    ),
+    BadRequest("a method too few", "GET", PREDICT, ("/predict", "POST", "GET"), status=405),
+    BadRequest("an unknown path", "GET", f"{API}/predictt", ("predictt",), status=404),
+    BadRequest(
+        "a misspelt field", "POST", PREDICT, ("feature", "did you mean features"), {"model": "MODEL", "feature": [1]}
+    ),
+    BadRequest(
+        "features that are a text",
+        "POST",
+        PREDICT,
+        ("features", 'a list or an object, found "123"'),
+        {"features": "123"},
+    ),
+    BadRequest(
+        "a key that is null",
+        "POST",
+        PREDICT,
+        ("key.ticker", "text, found null"),
+        {"model": "MODEL", "key": {"ticker": None}, "time": "2024-07-01"},
+    ),
+    BadRequest(
+        "a name of 300 characters",
+        "POST",
+        PREDICT,
+        ("key.xxx", "200 characters"),
+        {"model": "MODEL", "key": {"x" * 300: "AAA"}, "time": "2024-07-01"},
+    ),
     BadRequest("no samples", "POST", f"{API}/batch-predict", ("samples",), {"model": "MODEL", "samples": []}),
     BadRequest(
         "101 samples",
@@ -220,7 +278,19 @@ REQUESTS = (
     BadRequest("a limit of 10,000", "GET", f"{API}/models?limit=10000", ("limit", "10000")),
     BadRequest("a cursor that is none", "GET", f"{API}/predictions/history?cursor=%00%27", ("cursor",)),
     BadRequest(
-        "a stage that is none", "POST", f"{API}/models/MODEL/promote?new_stage=live", ("live", "production"), status=400
+        "a stage that is none",
+        "POST",
+        f"{API}/models/MODEL/promote?new_stage=live",
+        ("new_stage", "live", "production"),
+        status=400,
+    ),
+    BadRequest("models of a stage that is none", "GET", f"{API}/models?stage=live", ("stage", "live"), status=400),
+    BadRequest(
+        "a promotion by name",
+        "POST",
+        f"{API}/models/bars-ridge/promote?new_stage=staging",
+        ("bars-ridge", "an id is needed", "MODEL"),
+        status=404,
     ),
     BadRequest("an unknown status", "GET", f"{API}/jobs?status=sleeping", ("status", "sleeping")),
     BadRequest(
@@ -333,9 +403,10 @@ def test_a_bad_recipe(stocked: httpx.Client, bars_recipe: Mapping[str, Any], rep
 def test_a_bad_request(admin: httpx.Client, bars_model: Mapping[str, Any], report: Report, bad: BadRequest) -> None:
     path = bad.path.replace("MODEL", bars_model["id"])
     body = None if bad.body is None else json.loads(json.dumps(bad.body).replace("MODEL", bars_model["id"]))
-    answer = admin.request(bad.method, path, json=body)
+    content = None if body is None else json.dumps(body)
+    answer = admin.request(bad.method, path, content=content, headers={"Content-Type": bad.kind})
     report.append(("request", bad.what, str(answer.status_code), answer.json().get("detail", "")))
-    _check(answer, bad.status, bad.says)
+    _check(answer, bad.status, tuple(fragment.replace("MODEL", bars_model["id"]) for fragment in bad.says))
 
 
 @pytest.fixture(scope="session")
