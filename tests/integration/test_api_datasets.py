@@ -84,12 +84,13 @@ async def test_an_upload_becomes_a_dataset(http: httpx.AsyncClient) -> None:
 
 
 async def test_every_option_is_a_form_field(http: httpx.AsyncClient) -> None:
-    content = b"1/2/2020~10:30~x~007~1\n1/2/2020~10:30~x~007~?!\n"
+    content = b"1/2/2020~10:30~\xe9~007~1\n1/2/2020~10:30~\xe9~007~?!\n"
     form: dict[str, Any] = {
         "time": "day+clock",
         "key": ["who", "shop"],
         "columns": "day,clock,who,shop,v",
         "delimiter": "~",
+        "encoding": "latin-1",
         "header": "false",
         "missing": ["?!"],
         "text": ["v"],
@@ -98,7 +99,7 @@ async def test_every_option_is_a_form_field(http: httpx.AsyncClient) -> None:
     }
     assert (await upload(http, "all", content, **form)).status_code == 201
     assert (await http.get("/datasets/all/rows")).json()["rows"] == [
-        {"time": "2020-02-01T10:30:00Z", "who": "x", "shop": "007", "v": None}
+        {"time": "2020-02-01T10:30:00Z", "who": "é", "shop": "007", "v": None}
     ]
 
 
@@ -159,6 +160,7 @@ async def test_the_same_upload_again_is_the_same_dataset(http: httpx.AsyncClient
         ({"delimiter": "ab"}, "delimiter"),
         ({"header": "perhaps"}, "header"),
         ({"date_format": "soon"}, "date_format"),
+        ({"encoding": "klingon"}, "encoding"),
     ],
 )
 async def test_a_bad_field_is_named(http: httpx.AsyncClient, form: dict[str, str], field: str) -> None:
@@ -189,7 +191,7 @@ async def test_an_upload_is_a_form_in_parts(http: httpx.AsyncClient) -> None:
 async def test_a_form_field_that_is_unknown_is_refused_and_nothing_imported(http: httpx.AsyncClient) -> None:
     answer = await upload(http, "prices", keys="stock", tyme="date")
     assert answer.status_code == 422
-    known = "name, file, time, key, columns, delimiter, header, missing, text, duplicates, date_format"
+    known = "name, file, time, key, columns, delimiter, encoding, header, missing, text, duplicates, date_format"
     assert answer.json()["errors"] == [
         {"field": field, "expected": f"one of {known} (did you mean {near}?)", "found": "an unknown field"}
         for field, near in (("keys", "key"), ("tyme", "time"))

@@ -164,18 +164,50 @@ def parquet_named(*names: str) -> bytes:
         ),
         pytest.param(
             b"a,b\n1,caf\xe9\n",
-            "t.csv: line 2: expected UTF-8 text, found byte 0xe9 at offset 9; wrong encoding: save the file as UTF-8",
+            "t.csv: line 2: expected UTF-8 text, found byte 0xe9 at offset 9; "
+            "it looks like cp1252 or latin-1: say --encoding cp1252, or save the file as UTF-8",
             id="latin-1",
         ),
         pytest.param(
-            b"a,b\n" + b"1,x\n" * 100_000 + b"2,\xff\n",
+            b"a,b\n" + b"1,x\n" * 100_000 + b"2,\xff" + b"1,x\n" * 10,
             "t.csv: line 100002: expected UTF-8 text, found byte 0xff at offset 400,006; "
-            "wrong encoding: save the file as UTF-8",
+            "it looks like cp1252 or latin-1: say --encoding cp1252, or save the file as UTF-8",
             id="latin-1 far down",
         ),
         pytest.param(
+            "a,b\n1,один\n2,два\n".encode("cp1251"),
+            "t.csv: line 2: expected UTF-8 text, found byte 0xee at offset 6; "
+            "wrong encoding: say which it is with --encoding NAME, or save the file as UTF-8",
+            id="cyrillic",
+        ),
+        pytest.param(
+            b"a,b\n1,caf" + "é\n".encode()[:1],
+            "t.csv: line 2: expected UTF-8 text, found byte 0xc3 at offset 9; "
+            "wrong encoding: say which it is with --encoding NAME, or save the file as UTF-8",
+            id="cut utf-8",
+        ),
+        pytest.param(
+            "a,b\n1,é\n".encode() + b"2,caf\xe9 and some more\n",
+            "t.csv: line 3: expected UTF-8 text, found byte 0xe9 at offset 14; "
+            "wrong encoding: say which it is with --encoding NAME, or save the file as UTF-8",
+            id="utf-8 and latin-1",
+        ),
+        pytest.param(
+            "a,b\n1,2\n".encode("utf-16-le"),
+            "t.csv: line 1: expected text, found a NUL byte; "
+            "it looks like utf-16-le without a byte order mark: say --encoding utf-16-le, or save the file as UTF-8",
+            id="utf-16 without a mark",
+        ),
+        pytest.param(
+            "a,é\n1,2\n".encode("utf-16-be"),
+            "t.csv: line 1: expected UTF-8 text, found byte 0xe9 at offset 5; "
+            "it looks like utf-16-be without a byte order mark: say --encoding utf-16-be, or save the file as UTF-8",
+            id="utf-16 of the other order without a mark",
+        ),
+        pytest.param(
             "a,b\n1,2\n".encode("utf-16-le").join([b"\xff\xfe", b"x"]),
-            "t.csv: line 3: expected UTF-16 text, found byte 0x78 at offset 18; wrong encoding: save the file as UTF-8",
+            "t.csv: line 3: expected UTF-16 text, found byte 0x78 at offset 18; "
+            "wrong encoding: say which it is with --encoding NAME, or save the file as UTF-8",
             id="cut utf-16",
         ),
         pytest.param(
@@ -320,6 +352,13 @@ def test_refuses_an_option_that_does_not_fit_the_table(tmp_path: Path, options: 
             {"delimiter": '"'},
             'delimiter: expected one ASCII character that is no letter, digit or quote, or the word tab, found "',
         ),
+        *(
+            (
+                {"encoding": name},
+                f"encoding: expected an encoding such as utf-8, cp1252, latin-1 or utf-16, found {name}",
+            )
+            for name in ("klingon", "hex", "punycode", "utf-7", "ü")
+        ),
         ({"duplicates": "newest"}, "duplicates: expected first or last, found newest"),
     ],
 )
@@ -384,6 +423,43 @@ def test_refuses_parquet(tmp_path: Path, content: bytes, expected: str) -> None:
 def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="file: expected a readable file, found"):
         import_table(tmp_path / "none.csv", ImportOptions(), TableStore(tmp_path / "store"))
+
+
+@pytest.mark.parametrize(
+    ("content", "encoding", "expected"),
+    [
+        (
+            b"\xef\xbb\xbfa,b\n1,2\n",
+            "cp1252",
+            "encoding: expected utf-8, as the byte order mark of t.csv says, found cp1252",
+        ),
+        (
+            b"\xff\xfea\0\n\0",
+            "utf-16-be",
+            "encoding: expected utf-16-le, as the byte order mark of t.csv says, found utf-16-be",
+        ),
+        (
+            b"a,b\n1,caf\xe9\n",
+            "ascii",
+            (
+                "t.csv: line 2: expected ASCII text, found byte 0xe9 at offset 9; "
+                "wrong encoding: say which it is with --encoding NAME, or save the file as UTF-8"
+            ),
+        ),
+        (
+            b"a,b\n1,2\n3,\x81\n",
+            "shift-jis",
+            (
+                "t.csv: line 3: expected SHIFT_JIS text, found byte 0x81 at offset 10; "
+                "wrong encoding: say which it is with --encoding NAME, or save the file as UTF-8"
+            ),
+        ),
+    ],
+)
+def test_refuses_an_encoding_that_is_not_the_files(
+    tmp_path: Path, content: bytes, encoding: str, expected: str
+) -> None:
+    assert refusal(tmp_path, content, encoding=encoding) == expected
 
 
 def test_the_error_carries_its_facts(tmp_path: Path) -> None:

@@ -93,7 +93,7 @@ def test_windows_line_ends_and_no_final_one(load: Import) -> None:
     assert frame(load("a,b\r\n1,2\r\n3,4")).rows() == [(1, 2), (3, 4)]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_reads_unicode_encodings(load: Import, encoding: str) -> None:
     table = load("größe,v\ncafé,1\n☕,2\n".encode(encoding))
     assert frame(table).rows(named=True) == [{"größe": "café", "v": 1}, {"größe": "☕", "v": 2}]
@@ -101,6 +101,32 @@ def test_reads_unicode_encodings(load: Import, encoding: str) -> None:
 
 def test_reads_utf_16_of_the_other_byte_order(load: Import) -> None:
     assert frame(load(b"\xfe\xff" + "a,b\n1,é\n".encode("utf-16-be"))).rows() == [(1, "é")]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [
+        ("cp1252", "cp1252"),
+        ("Latin-1", "latin-1"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16", "utf-16-le"),
+        ("utf-8", "utf-8-sig"),
+        ("utf-16-le", "utf-16"),
+        ("cp500", "cp500"),
+    ],
+)
+@pytest.mark.parametrize("file", ["table.csv", "table.jsonl"])
+def test_the_encoding_can_be_given(load: Import, encoding: str, written: str, file: str) -> None:
+    content = {"table.csv": 'größe,v\n"café",1\nx,2\n', "table.jsonl": '{"größe":"café","v":1}\n{"größe":"x","v":2}\n'}
+    table = load(content[file].encode(written), file=file, encoding=encoding)
+    assert frame(table).rows(named=True) == [{"größe": "café", "v": 1}, {"größe": "x", "v": 2}]
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "gb18030", "euc_kr", "iso2022_jp"])
+def test_characters_of_several_bytes_may_be_cut_by_a_block(load: Import, encoding: str) -> None:
+    text = "字" * 1000
+    table = load(f"v\n{(text + chr(10)) * 3000}".encode(encoding), encoding=encoding, header=True)
+    assert (table.rows, table.columns[0].distinct) == (3000, 1)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ def add(
     key: Annotated[list[str] | None, typer.Option(metavar="COL", help="Column that tells series apart.")] = None,
     columns: Annotated[str, typer.Option(metavar="A,B,C", help="Names for all columns; they replace a header.")] = "",
     delimiter: Annotated[str | None, typer.Option(help="One character, or tab.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Such as cp1252; UTF-8, and UTF-16 with a mark, are found out.")
+    ] = None,
     header: Annotated[bool | None, typer.Option(help="Whether the first line names the columns.")] = None,
     missing: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Counts as no value.")] = None,
     text: Annotated[list[str] | None, typer.Option(metavar="COL", help="Column to keep as text.")] = None,
@@ -45,6 +48,7 @@ def add(
         keys=tuple(key or ()),
         columns=split_names(columns),
         delimiter=read_delimiter(delimiter),
+        encoding=encoding,
         header=header,
         missing=tuple(missing or ()),
         text=tuple(text or ()),

@@ -13,6 +13,7 @@ from forecastle.data.dataset import Column
 from forecastle.data.dates import read_date_format
 from forecastle.data.delimited import DelimitedSource
 from forecastle.data.dialect import find_dialect
+from forecastle.data.encoding import read_encoding
 from forecastle.data.errors import BadTable
 from forecastle.data.evidence import Evidence
 from forecastle.data.jsonlines import JsonLinesSource
@@ -98,7 +99,7 @@ def open_source(path: Path, options: ImportOptions, *, label: str) -> Source:
         is_parquet = file.read(len(MAGIC)) == MAGIC
     if is_parquet:
         return ParquetSource(path, label)
-    text = TextFile.at(path, label)
+    text = TextFile.at(path, label, read_encoding(options.encoding) if options.encoding else None)
     if label.lower().endswith((".jsonl", ".ndjson", ".json")) or text.sample().lstrip().startswith("{"):
         return JsonLinesSource(text)
     return DelimitedSource(text, find_dialect(text, options))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from forecastle.data.encoding import read_encoding
 from forecastle.errors import BadInput
 from forecastle.types import is_storable
 
@@ -25,6 +26,8 @@ class ImportOptions:
     columns: tuple[str, ...] = ()
     """Names for all columns, in the order of the file; they replace a header line."""
     delimiter: str | None = None
+    encoding: str | None = None
+    """How the text of the file is encoded; None goes by its byte order mark, or takes it for UTF-8."""
     header: bool | None = None
     """Whether the first line names the columns; None decides by its look."""
     missing: tuple[str, ...] = ()
@@ -40,6 +43,8 @@ class ImportOptions:
         if self.delimiter is not None and not _can_delimit(self.delimiter):
             expected = "one ASCII character that is no letter, digit or quote, or the word tab"
             raise BadInput.at("delimiter", expected=expected, found=self.delimiter)
+        if self.encoding is not None:
+            read_encoding(self.encoding)
         for field in ("time", "keys", "columns", "missing", "text"):
             for name in (value,) if isinstance(value := getattr(self, field) or (), str) else value:
                 if not is_storable(name):

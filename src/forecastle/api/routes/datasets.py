@@ -42,6 +42,7 @@ class Upload(BaseModel):
     key: list[str] = Field([], description="Columns that tell several series apart.")
     columns: str = Field("", description="Names for all columns, with commas; they replace a header.")
     delimiter: str | None = Field(None, description="One character, or tab.")
+    encoding: str | None = Field(None, description="Such as cp1252; UTF-8, and UTF-16 with a mark, are found out.")
     header: bool | None = Field(None, description="Whether the first line names the columns.")
     missing: list[str] = Field([], description='Further texts that mean "no value".')
     text: list[str] = Field([], description="Columns to keep as text.")
@@ -56,6 +57,7 @@ class Upload(BaseModel):
             keys=tuple(self.key),
             columns=split_names(self.columns),
             delimiter=read_delimiter(self.delimiter),
+            encoding=self.encoding or None,
             header=self.header,
             missing=tuple(self.missing),
             text=tuple(self.text),
