@@ -85,6 +85,7 @@ FILES = (
     BadFile("unknown key column", b"date,a,b\n" + GOOD_ROWS, ("ticker",), {"key": "ticker"}),
     BadFile("dates that are none", b"date,a\nyesterday,1\ntoday,2\n", ("date", "yesterday"), {"time": "date"}),
     BadFile("an impossible date", b"date,a\n2024-02-28,1\n2024-02-31,2\n", ("2024-02-31", "3"), {"time": "date"}),
+    BadFile("a date that does not exist", b"date,a\n15/02/2020,1\n31/02/2020,2\n", ("line 3", "date", "exists")),
     BadFile("the same column twice", b"date,a,a\n" + GOOD_ROWS, ("a",)),
     BadFile("an endless column name", b"a," + b"n" * 100_000 + b"\n1,2\n", ("line 1", "nnn", "200", "100,000")),
     BadFile("a pattern for a column name", b"a,^v$\n1,2\n", ("line 1", "^v$")),

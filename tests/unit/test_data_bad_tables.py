@@ -240,9 +240,27 @@ def parquet_named(*names: str) -> bytes:
         ),
         pytest.param(
             "seen,v\n2020-01-01,1\n2020-01-02,1\n2020-01-03,3\n2020-02-30,2\n,5\n",
-            "t.csv: line 5, column 'seen': expected a date like the others (Y-M-D), found '2020-02-30'; "
-            "keep the column as text with --text seen, or skip the value with --missing 2020-02-30",
+            "t.csv: line 5, column 'seen': expected a date that exists, found '2020-02-30'; "
+            "correct it, keep the column as text with --text seen, or skip the value with --missing 2020-02-30",
             id="no day of the calendar",
+        ),
+        pytest.param(
+            "date,v\n01/02/2020,1\n15/02/2020,1\n31/02/2020,2\n",
+            "t.csv: line 4, column 'date': expected a date that exists, found '31/02/2020'; "
+            "correct it, or leave out the row",
+            id="no day of the calendar among times",
+        ),
+        pytest.param(
+            "date,v\n2020-01-01 23:00,1\n2020-01-01 24:00,2\n",
+            "t.csv: line 3, column 'date': expected a date and time that exist, found '2020-01-01 24:00'; "
+            "correct it, or leave out the row",
+            id="no hour of the day",
+        ),
+        pytest.param(
+            "date,v\n15/02/2020,1\n16/02/2020,1\n12/31/2020,2\n",
+            "t.csv: line 4, column 'date': expected a date like the others (D/M/Y), found '12/31/2020'; "
+            "say which column tells the time with --time COLUMN, or --time none",
+            id="a date of another order",
         ),
         pytest.param(
             "date,v\n20200101,1\n20200132,2\n",

@@ -106,6 +106,11 @@ def is_date(text: str) -> bool:
     )
 
 
+def is_impossible(text: str) -> bool:
+    """Whether `text` is written like a date, but there is no such day or time of day."""
+    return any(re.match(pattern, text) for pattern in _PATTERNS.values()) and not is_date(text)
+
+
 def is_clock(text: str) -> bool:
     """Whether `text` is a time of day."""
     return re.match(_SHAPES[CLOCK], text) is not None and parse_clock(pl.Series([text])).null_count() == 0

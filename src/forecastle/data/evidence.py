@@ -77,6 +77,11 @@ class Evidence:
         return self.rows - self.missing
 
     @property
+    def first_value(self) -> Found | None:
+        """A value of it."""
+        return self.first_word or self.first_number
+
+    @property
     def is_clock(self) -> bool:
         """All values are times of day."""
         return self.words > 0 and not self.numbers and not self.fits[CLOCK].misses
