@@ -79,7 +79,7 @@ def test_each_key_has_its_own_bars_and_all_tell_the_time(ticks: pl.DataFrame) ->
     ]
 
 
-@pytest.mark.parametrize("timeframe", ["", "h", "0m", "-1h", "1y", "1.5h", "one hour", "10000m", "1h30m", "1hh"])
+@pytest.mark.parametrize("timeframe", ["", "h", "0m", "1M", "-1h", "1y", "1.5h", "one hour", "10000m", "1h30m", "1hh"])
 def test_a_timeframe_is_a_number_and_a_unit(ticks: pl.DataFrame, timeframe: str) -> None:
     with pytest.raises(BadFrame, match=r"timeframe: expected a number and m, h, d or w, such as 5m, 1h or 1d, found"):
         prepare(ticks, time="time", keys=(), timeframe=timeframe or " ")

@@ -190,7 +190,7 @@ def _latest(frame: pl.DataFrame, time: str) -> datetime | None:
 
 def _every(timeframe: str) -> str:
     match = _TIMEFRAME.fullmatch(timeframe.strip().lower())
-    if match is None:
+    if match is None or "M" in timeframe:  # to many a capital M is a month
         expected = "a number and m, h, d or w, such as 5m, 1h or 1d"
         raise BadFrame.at("timeframe", expected=expected, found=timeframe.strip() or "an empty text")
     return match[1] + _UNITS[match[2]]
