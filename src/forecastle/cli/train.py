@@ -1,7 +1,7 @@
 """`train`: submit recipes and see them through."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,19 +12,20 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from forecastle.bootstrap import Stores, build_runner
-from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, run
-from forecastle.errors import BadInput
+from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, existing, hint, run
+from forecastle.cli.verdict import judge
+from forecastle.errors import BadInput, NotFound
 from forecastle.jobs import leases, lifeline, queue
 from forecastle.jobs.job import Job
 from forecastle.registry import models
+from forecastle.registry.describe import read_manifest
+from forecastle.registry.manifest import Manifest
 from forecastle.registry.models import Model
 from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe, load_recipe
 from forecastle.training.submit import TrainingSubmission, place, submit_training
 
 POLL_S = 0.2
-HEADLINES = ("log_loss", "rmse")
-"""The measure that a table shows: of a classification, of a regression. Less is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Training:
     submission: TrainingSubmission
     job: Job | None
     model: Model | None = None
+    manifest: Manifest | None = None
 
     @property
     def status(self) -> str:
@@ -46,6 +48,19 @@ class Training:
     def label(self) -> str:
         """Name and algorithm."""
         return f"{self.recipe.name} · {self.recipe.algorithm}"
+
+    @property
+    def model_id(self) -> str:
+        """Of the model that there is, or will be."""
+        kept = self.job.result if self.job else None
+        return str(kept["model_id"]) if kept else self.submission.model_id
+
+    @property
+    def model_name(self) -> str:
+        """What the model is called: a known recipe may have been trained under another name."""
+        if self.model:
+            return self.model.name
+        return Order.read(self.job.payload).recipe.name if self.job else self.recipe.name
 
 
 def train(
@@ -58,7 +73,7 @@ def train(
 
     When no server or runner is working on this home, the training runs here.
     """
-    loaded = [(path, load_recipe(path)) for path in recipes]
+    loaded = [(path, load_recipe(existing(path))) for path in recipes]
     trainings = run(lambda stores: _train(stores, loaded, watch=watch))
     if as_json:
         emit_json([_facts(training) for training in trainings])
@@ -70,17 +85,17 @@ def train(
 
 async def _train(stores: Stores, recipes: Sequence[tuple[Path, Recipe]], *, watch: bool) -> list[Training]:
     trainings = await _submit(stores, recipes)
-    if not watch:
-        return trainings
-    if any(training.job and not training.job.ended for training in trainings):
+    if watch and any(training.job and not training.job.ended for training in trainings):
         trainings = await _see_through(stores, trainings)
+    return [await _with_model(stores, training) for training in trainings]
+
+
+async def _with_model(stores: Stores, training: Training) -> Training:
+    if training.status != "completed":
+        return training
     async with stores.database.read() as session:
-        return [
-            replace(training, model=await models.get(session, _model_id(training)))
-            if training.status == "completed"
-            else training
-            for training in trainings
-        ]
+        model = await models.get(session, training.model_id)
+    return replace(training, model=model, manifest=await asyncio.to_thread(read_manifest, stores.artifacts, model))
 
 
 async def _submit(stores: Stores, recipes: Sequence[tuple[Path, Recipe]]) -> list[Training]:
@@ -96,6 +111,8 @@ async def _place(stores: Stores, path: Path, recipe: Recipe) -> Order:
         return await place(stores.database, stores.tables, recipe, now=stores.clock.now())
     except BadInput as error:
         raise BadInput(f"{path}: {error}", problems=error.problems) from error
+    except NotFound as error:
+        raise NotFound(f"{path}: {error}") from error
 
 
 async def _see_through(stores: Stores, trainings: Sequence[Training]) -> list[Training]:
@@ -164,13 +181,9 @@ async def _has_runner(stores: Stores) -> bool:
     return any(not lifeline.is_cut(stores.settings.home / "jobs", runner) for runner in runners)
 
 
-def _model_id(training: Training) -> str:
-    kept = training.job.result if training.job else None
-    return str(kept["model_id"]) if kept else training.submission.model_id
-
-
 def _facts(training: Training) -> dict[str, Any]:
-    model = training.model
+    model, manifest = training.model, training.manifest
+    verdict = judge(model) if model else None
     return {
         "recipe": str(training.path),
         "name": training.recipe.name,
@@ -178,22 +191,26 @@ def _facts(training: Training) -> dict[str, Any]:
         "status": training.status,
         "duplicate": training.submission.duplicate,
         "job_id": training.job.id if training.job else None,
-        "model_id": _model_id(training),
+        "model_id": training.model_id,
+        "model_name": training.model_name,
         "fingerprint": training.submission.fingerprint,
         "version": model.version if model else None,
+        "trained_rows": manifest.trained_rows if manifest else None,
+        "fit_seconds": manifest.fit_seconds if manifest else None,
         "metrics": model.metrics if model else None,
         "baselines": model.baselines if model else None,
+        "verdict": verdict.as_json() if verdict else None,
         "error": training.job.error if training.job else None,
     }
 
 
 def _show(trainings: Sequence[Training]) -> None:
     emit_table(
-        ["recipe", "algorithm", "status", "measure", "out of sample", "best naive forecast", "verdict"],
         [
-            [training.recipe.name, training.recipe.algorithm, _outcome(training), *_score(training.model)]
-            for training in trainings
+            *("recipe", "algorithm", "status", "trained on"),
+            *("judged by", "out of sample", "best naive forecast", "verdict"),
         ],
+        [_row(training) for training in trainings],
     )
     for training in trainings:
         if training.job and training.job.error:
@@ -205,20 +222,23 @@ def _show(trainings: Sequence[Training]) -> None:
         hint("forecastle jobs list")
 
 
+def _row(training: Training) -> Sequence[str | None]:
+    manifest = training.manifest
+    effort = f"{manifest.trained_rows:,} rows, {manifest.fit_seconds:.2f} s" if manifest else None
+    return [training.recipe.name, training.recipe.algorithm, _outcome(training), effort, *_score(training.model)]
+
+
 def _outcome(training: Training) -> str:
-    return f"{training.status}, known already" if training.submission.duplicate else training.status
+    if not training.submission.duplicate:
+        return training.status
+    known = "known already" if training.model_name == training.recipe.name else f"known as {training.model_name}"
+    return f"{training.status}, {known}"
 
 
-def _score(model: Model | None) -> tuple[str | None, ...]:
-    """The headline measure, its value, the best baseline's with its name, and which of them is better."""
-    if model is None:
-        return (None,) * 4
-    measure = next(name for name in HEADLINES if name in model.metrics)
-    own, naive = model.metrics[measure], _measured(model.baselines, measure)
-    best = min(naive, key=naive.__getitem__)
-    verdict = "beats it" if own < naive[best] else "does not beat it"
-    return measure, f"{own:.5g}", f"{naive[best]:.5g} {best}", verdict
-
-
-def _measured(baselines: Mapping[str, Mapping[str, float]], measure: str) -> dict[str, float]:
-    return {name: measured[measure] for name, measured in baselines.items() if measure in measured}
+def _score(model: Model | None) -> Sequence[str | None]:
+    """The measure, its value, the best baseline's with its name, and which of them is better."""
+    verdict = judge(model) if model else None
+    if verdict is None:
+        return [None] * 4
+    best = f"{verdict.baseline:.5g} {verdict.baseline_name}"
+    return [verdict.measure, f"{verdict.value:.5g}", best, str(verdict)]
