@@ -65,6 +65,7 @@ def show(
             f"{feature.name}: {feature.kind}, missing in {feature.missing_share:.1%} of {found.total:,} rows",
             highlight=False,
             markup=False,
+            soft_wrap=True,
         )
 
 

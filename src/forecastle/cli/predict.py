@@ -68,7 +68,11 @@ def _show(prediction: Prediction, *, as_json: bool) -> None:
         err.print(f"[yellow]![/] {escape(warning)}", highlight=False, soft_wrap=True)
     if prediction.fallback is not None:
         preferred = prediction.fallback.preferred
-        err.print(f"[yellow]![/] version {preferred.version} cannot be loaded: {escape(prediction.fallback.reason)}")
+        err.print(
+            f"[yellow]![/] version {preferred.version} cannot be loaded: {escape(prediction.fallback.reason)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     hint(f"forecastle models show {model.id}")
 
 
