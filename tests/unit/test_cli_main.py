@@ -8,8 +8,6 @@ from typer.testing import CliRunner
 
 from forecastle.cli.main import COMMANDS, command_line, invoke
 
-HEAVY = ("polars", "pyarrow", "onnxruntime", "talib", "fastapi", "sklearn")
-
 
 def test_the_help_is_the_same_without_the_commands() -> None:
     helped = [CliRunner().invoke(command_line(wanted), ["--help"]).stdout for wanted in ((), COMMANDS)]
@@ -38,8 +36,18 @@ def test_a_misspelt_command_is_told_what_is_near(capsys: pytest.CaptureFixture[s
     assert capsys.readouterr().err == "error: No such command 'trian'. Did you mean 'train'?\n"
 
 
-def test_commands_that_only_look_things_up_load_no_engine() -> None:
-    modules = [f"forecastle.cli.{name}" for name in ("main", "data", "models", "jobs", "user", "db", "config")]
-    code = f"import sys, {', '.join(modules)}; print(*[name for name in {HEAVY} if name in sys.modules])"
+LOOK_UPS = [f"forecastle.cli.{name}" for name in ("main", "data", "models", "jobs", "user", "db", "config")]
+
+
+@pytest.mark.parametrize(
+    ("modules", "absent"),
+    [
+        (LOOK_UPS, ("polars", "pyarrow", "onnxruntime", "talib", "fastapi", "sklearn")),
+        (["forecastle.cli.serve"], ("pyarrow", "pebble", "sklearn")),
+    ],
+    ids=["look-ups", "server"],
+)
+def test_nothing_is_loaded_that_is_not_needed(modules: list[str], absent: tuple[str, ...]) -> None:
+    code = f"import sys, {', '.join(modules)}; print(*[name for name in {absent} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "\n"

@@ -1,7 +1,6 @@
 """Whether Forecastle can start here: a finding for each thing that a start needs. Looking changes nothing."""
 
 import os
-import re
 import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from typing import Literal
 
 from forecastle.auth.keys import KEY_FILE, signing_key
 from forecastle.bootstrap import artifacts_url, open_artifacts
+from forecastle.cli.masking import without_password
 from forecastle.db import Database, migrate, open_database
 from forecastle.db.engine import database_url
 from forecastle.errors import ForecastleError, SettingsError, Unavailable
@@ -18,9 +18,6 @@ from forecastle.settings import Settings
 LEAST_FREE_BYTES = 100_000_000
 """With less than this, an import or a busy day of predictions may fill the disk."""
 TO_BE_MADE = "not there yet; the first start makes it"
-MASK = "***"
-_PASSWORD = re.compile(r"(://[^:/@]*):.*@")
-_SECRET_OPTION = re.compile(r"([?&][^=&]*(?:password|secret|token|key)[^=&]*)=[^&]*", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +49,6 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     yield _key(settings)
     where = without_password(artifacts_url(settings))
     yield _tried("artifacts", where, lambda: open_artifacts(settings))
-
-
-def without_password(url: str) -> str:
-    """The address as it may be shown, also when it is malformed."""
-    return _SECRET_OPTION.sub(rf"\1={MASK}", _PASSWORD.sub(rf"\1:{MASK}@", url))
 
 
 def _home(home: Path) -> Finding:

@@ -3,15 +3,18 @@
 import asyncio
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 
-from forecastle.cli.checks import MASK, Finding, check_all, without_password
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, exit_code, show_error
+from forecastle.cli.masking import MASK, without_password
 from forecastle.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from forecastle.cli.checks import Finding
 
 app = typer.Typer(help="The settings.", no_args_is_help=True)
 
@@ -49,6 +52,8 @@ def check(*, as_json: JsonFlag = False) -> None:
     Nothing is made or changed. The exit code is that of the first error there is: 3 for settings, 7 for a schema of a
     newer version, 8 for a database that cannot be reached or a full disk.
     """
+    from forecastle.cli.checks import check_all  # noqa: PLC0415 - half a second that showing the settings does without
+
     settings = load_settings()
     findings = asyncio.run(check_all(settings))
     troubles = [finding.trouble for finding in findings if finding.trouble is not None]
@@ -62,7 +67,7 @@ def check(*, as_json: JsonFlag = False) -> None:
         raise typer.Exit(min(exit_code(trouble) for trouble in troubles))
 
 
-def _facts(finding: Finding) -> dict[str, str | None]:
+def _facts(finding: "Finding") -> dict[str, str | None]:
     error = None if finding.trouble is None else finding.trouble.message
     return {"check": finding.check, "state": finding.state, "found": finding.found, "error": error}
 
