@@ -78,7 +78,7 @@ async def test_an_upload_becomes_a_dataset(http: httpx.AsyncClient) -> None:
     assert added.status_code == 201
     body = added.json()
     assert (body["name"], body["rows"], body["time"], body["keys"]) == ("prices", 2, "date", ["stock"])
-    assert body["columns"][2] == {"name": "close", "kind": "number", "missing": 1, "distinct": None}
+    assert body["columns"][2] == {"name": "close", "kind": "number", "missing": 1, "distinct": None, "note": None}
     assert (await http.get("/datasets/prices")).json() == body
     assert (await http.get("/datasets")).json() == {"items": [body], "next": None}
 
@@ -92,6 +92,7 @@ async def test_every_option_is_a_form_field(http: httpx.AsyncClient) -> None:
         "delimiter": "~",
         "encoding": "latin-1",
         "header": "false",
+        "decimal": ",",
         "missing": ["?!"],
         "text": ["v"],
         "duplicates": "last",
@@ -161,6 +162,7 @@ async def test_the_same_upload_again_is_the_same_dataset(http: httpx.AsyncClient
         ({"header": "perhaps"}, "header"),
         ({"date_format": "soon"}, "date_format"),
         ({"encoding": "klingon"}, "encoding"),
+        ({"decimal": ";"}, "decimal"),
     ],
 )
 async def test_a_bad_field_is_named(http: httpx.AsyncClient, form: dict[str, str], field: str) -> None:
@@ -191,7 +193,9 @@ async def test_an_upload_is_a_form_in_parts(http: httpx.AsyncClient) -> None:
 async def test_a_form_field_that_is_unknown_is_refused_and_nothing_imported(http: httpx.AsyncClient) -> None:
     answer = await upload(http, "prices", keys="stock", tyme="date")
     assert answer.status_code == 422
-    known = "name, file, time, key, columns, delimiter, encoding, header, missing, text, duplicates, date_format"
+    known = (
+        "name, file, time, key, columns, delimiter, encoding, header, decimal, missing, text, duplicates, date_format"
+    )
     assert answer.json()["errors"] == [
         {"field": field, "expected": f"one of {known} (did you mean {near}?)", "found": "an unknown field"}
         for field, near in (("keys", "key"), ("tyme", "time"))

@@ -377,6 +377,7 @@ def test_refuses_an_option_that_does_not_fit_the_table(tmp_path: Path, options: 
             )
             for name in ("klingon", "hex", "punycode", "utf-7", "ü")
         ),
+        ({"decimal": ";"}, "decimal: expected a comma, a point or auto, found ;"),
         ({"duplicates": "newest"}, "duplicates: expected first or last, found newest"),
     ],
 )

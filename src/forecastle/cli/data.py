@@ -9,7 +9,8 @@ from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, out, progress_bar, run
 from forecastle.data import catalogue, rows
 from forecastle.data.dataset import Dataset
-from forecastle.data.options import Duplicates, ImportOptions, read_delimiter, split_names
+from forecastle.data.options import Decimal, Duplicates, ImportOptions, read_delimiter, split_names
+from forecastle.errors import printable
 from forecastle.types import JsonObject
 
 app = typer.Typer(help="Datasets.", no_args_is_help=True)
@@ -32,6 +33,7 @@ def add(
         str | None, typer.Option(metavar="NAME", help="Such as cp1252; UTF-8, and UTF-16 with a mark, are found out.")
     ] = None,
     header: Annotated[bool | None, typer.Option(help="Whether the first line names the columns.")] = None,
+    decimal: Annotated[Decimal, typer.Option(help="What stands before the decimals of numbers.")] = "auto",
     missing: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Counts as no value.")] = None,
     text: Annotated[list[str] | None, typer.Option(metavar="COL", help="Column to keep as text.")] = None,
     duplicates: Annotated[
@@ -50,6 +52,7 @@ def add(
         delimiter=read_delimiter(delimiter),
         encoding=encoding,
         header=header,
+        decimal=decimal,
         missing=tuple(missing or ()),
         text=tuple(text or ()),
         duplicates=duplicates,
@@ -173,6 +176,9 @@ def _show(dataset: Dataset, *, as_json: bool) -> None:
             for column in dataset.columns
         ],
     )
+    for column in dataset.columns:
+        if column.note:
+            err.print(printable(f"{column.name}: {column.note}"), highlight=False, markup=False, soft_wrap=True)
 
 
 def _role(dataset: Dataset, column: str) -> str | None:

@@ -7,6 +7,7 @@ import polars as pl
 
 from forecastle.data.cleaning import clean
 from forecastle.data.dates import INSTANT, parse_clock, parse_dates
+from forecastle.data.numerals import plain
 from forecastle.data.schema import ColumnPlan, Epoch, TablePlan
 
 _MICROS: dict[Epoch, float] = {"s": 1e6, "ms": 1e3, "us": 1, "ns": 1e-3}
@@ -21,7 +22,7 @@ def convert(block: pl.DataFrame, plan: TablePlan, missing: tuple[str, ...]) -> p
 
 def _column(cells: Mapping[str, pl.Series], plan: ColumnPlan, absent: pl.Series) -> pl.Series:
     first, *clock = (cells.get(name, absent) for name in plan.sources)
-    values = _values(first, plan)
+    values = _values(first if plan.sign is None else plain(first, plan.sign), plan)
     if clock:
         values = values + parse_clock(clock[0].cast(pl.String)).fill_null(timedelta())
     return values.cast(plan.dtype).alias(plan.name)

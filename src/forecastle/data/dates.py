@@ -2,7 +2,6 @@
 
 import re
 from calendar import month_name
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -32,7 +31,8 @@ _PATTERNS: dict[Order, str] = {
     "D MONTH Y": rf"^{_DAY}[ -]{_WORD}[ -]{_YEAR}{_REST}",
     "MONTH D Y": rf"^{_WORD}[ -]{_DAY},?[ -]{_YEAR}{_REST}",
 }
-_SHAPES: dict[str, str] = {CLOCK: f"^{_CLOCK}$"} | dict(_PATTERNS)
+#: What a text of each order, or a time of day, looks like, whether or not there is such a day.
+SHAPES: dict[str, str] = {CLOCK: f"^{_CLOCK}$"} | dict(_PATTERNS)
 _COMMON: dict[Order, tuple[str, ...]] = {
     "Y-M-D": ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y-%m-%dT%H:%M:%S", "%Y/%m/%d"),
     "D/M/Y": ("%d/%m/%Y", "%d.%m.%Y", "%d/%m/%Y %H:%M", "%d/%m/%Y %H:%M:%S"),
@@ -64,18 +64,9 @@ def parse_dates(texts: pl.Series, order: str) -> pl.Series:
     return _parse_freely(texts, known) if pattern is None else _parse_common(texts, known, pattern)
 
 
-def shaped(texts: pl.Series, orders: Iterable[str]) -> set[str]:
-    """Those of `orders` in whose shape at least one of `texts` is; a strftime pattern always counts."""
-    known = [(order, pattern) for order, pattern in _SHAPES.items() if order in orders]
-    if not known:
-        return set(orders)
-    found = texts.to_frame().select(pl.first().str.contains(pattern).any().alias(order) for order, pattern in known)
-    return set(orders) - {order for order, some in found.row(0, named=True).items() if not some}
-
-
 def parse_clock(texts: pl.Series) -> pl.Series:
     """The times of day that `texts` (String) name, as Duration("us") since midnight; null where one does not fit."""
-    parts = texts.str.extract_groups(_SHAPES[CLOCK]).struct.unnest()
+    parts = texts.str.extract_groups(SHAPES[CLOCK]).struct.unnest()
     return parts.select(_since_midnight().alias(texts.name)).to_series()
 
 
@@ -113,7 +104,7 @@ def is_impossible(text: str) -> bool:
 
 def is_clock(text: str) -> bool:
     """Whether `text` is a time of day."""
-    return re.match(_SHAPES[CLOCK], text) is not None and parse_clock(pl.Series([text])).null_count() == 0
+    return re.match(SHAPES[CLOCK], text) is not None and parse_clock(pl.Series([text])).null_count() == 0
 
 
 def _common_format(texts: pl.Series, order: Order) -> str | None:

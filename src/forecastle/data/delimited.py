@@ -44,6 +44,11 @@ class DelimitedSource:
         """Columns whose header cell is empty."""
         return self.dialect.unnamed
 
+    @property
+    def delimiter(self) -> str:
+        """One character."""
+        return self.dialect.delimiter
+
     def blocks(self, advance: Advance) -> Iterator[pl.DataFrame]:
         """The rows as String columns, empty fields as empty text.
 

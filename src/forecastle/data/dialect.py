@@ -7,11 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import polars as pl
-
 from forecastle.data.dates import is_clock, is_date
 from forecastle.data.errors import BadTable
 from forecastle.data.naming import check_names
+from forecastle.data.numerals import is_number
 from forecastle.data.options import MISSING_MARKERS, ImportOptions
 from forecastle.data.records import Record, read_records
 from forecastle.data.text import TextFile
@@ -80,10 +79,7 @@ def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bo
 
 
 def _is_value(cell: str) -> bool:
-    number = pl.Series([cell]).cast(pl.Float64, strict=False)
-    return (
-        number[0] is not None or cell.lower() in MISSING_MARKERS | {"true", "false"} or is_date(cell) or is_clock(cell)
-    )
+    return is_number(cell) or cell.lower() in MISSING_MARKERS | {"true", "false"} or is_date(cell) or is_clock(cell)
 
 
 def _first_records(file: TextFile, sample: str, delimiter: str) -> list[Record]:

@@ -5,31 +5,13 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from forecastle.data.dates import CLOCK, ORDERS, parse_clock, parse_dates, shaped
+from forecastle.data.dates import CLOCK, ORDERS, SHAPES, parse_clock, parse_dates
+from forecastle.data.fits import Fit, Found, matched
+from forecastle.data.numerals import PATTERNS, THOUSANDS, Reading, Sign, may_be_thousands
+
+FIRST_VALUES = 20
 
 _LOGICAL = ["true", "false"]
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """A value and its row, from 0."""
-
-    row: int
-    value: str
-
-
-@dataclass(slots=True)
-class Fit:
-    """How well one way to read dates or times of day fits the words of a column."""
-
-    fits: int = 0
-    misses: int = 0
-    first_miss: Found | None = None
-
-    @property
-    def alive(self) -> bool:
-        """It may still be what is meant."""
-        return self.misses <= self.fits
 
 
 @dataclass(slots=True)
@@ -41,6 +23,8 @@ class Evidence:
 
     name: str
     date_format: str | None = None
+    commas: bool = False
+    """A comma may be the decimal sign, and a point set thousands apart."""
     dtype: pl.DataType | None = None
     """Type in the file, unless it is text."""
     rows: int = 0
@@ -53,6 +37,10 @@ class Evidence:
     low: float = float("inf")
     high: float = float("-inf")
     infinite: Found | None = None
+    pointed: Found | None = None
+    """A number whose point is a decimal sign, where a comma may be one …"""
+    thousands: Found | None = None
+    """… and one whose point may set thousands apart."""
     counting: bool = True
     """Numbers count up by one, or start again, as row numbers do."""
     words: int = 0
@@ -60,6 +48,8 @@ class Evidence:
     logical: bool = True
     """All words are true or false."""
     fits: dict[str, Fit] = field(default_factory=dict)
+    readings: dict[Sign, Reading] = field(default_factory=dict)
+    """How the words are as numbers, by decimal sign."""
     swappable: bool = True
     """Wherever the words fit D/M/Y they also fit M/D/Y …"""
     swap_matters: Found | None = None
@@ -70,6 +60,7 @@ class Evidence:
     def __post_init__(self) -> None:
         given = [self.date_format] if self.date_format else []
         self.fits = {order: Fit() for order in (*given, *ORDERS, CLOCK)}
+        self.readings = {sign: Reading(sign=sign) for sign in PATTERNS}
 
     @property
     def values(self) -> int:
@@ -133,6 +124,22 @@ class Evidence:
             integers = texts.cast(pl.Int64, strict=False)
             self.whole = integers.null_count() == numbers.null_count()
             self._note_counting(integers)
+        if self.commas and not self.whole and self.pointed is None:
+            self._note_points(texts, numbers)
+
+    def _note_points(self, texts: pl.Series, numbers: pl.Series) -> None:
+        """The first few tell, unless all have three decimals."""
+        for index, number in enumerate(numbers.head(FIRST_VALUES)):
+            text = texts[index]
+            if number is not None and "." in text and not may_be_thousands(text):
+                self.pointed = self._at(texts, index)
+                return
+        is_pointed = numbers.is_not_null() & texts.str.contains(".", literal=True)
+        is_open = is_pointed & texts.str.contains(THOUSANDS)
+        if self.thousands is None and is_open.any():
+            self.thousands = self._find(texts, is_open)
+        if (is_clear := is_pointed & ~is_open).any():
+            self.pointed = self._find(texts, is_clear)
 
     def _note_range(self, cells: pl.Series, numbers: pl.Series) -> None:
         low, high = numbers.min(), numbers.max()
@@ -160,29 +167,37 @@ class Evidence:
             self.first_word = self._find(texts, is_word)
             self.logical = self.first_word.value.lower() in _LOGICAL
         self.words += int(is_word.sum())
-        words = texts.filter(is_word).unique(maintain_order=True)
-        self.logical = self.logical and bool(words.str.to_lowercase().is_in(_LOGICAL).all())
-        self._try_dates(texts, words)
-
-    def _try_dates(self, texts: pl.Series, words: pl.Series) -> None:
-        alive = [order for order, fit in self.fits.items() if fit.alive]
-        possible = shaped(words, alive) if alive else set()
-        parsed = {order: self._try(order, texts, words, possible=order in possible) for order in alive}
+        orders = [order for order, fit in self.fits.items() if fit.alive]
+        signs = [sign for sign, reading in self.readings.items() if reading.alive]
+        if not (self.logical or orders or signs):
+            return
+        words = texts.filter(is_word)
+        distinct = words.unique(maintain_order=True)
+        self.logical = self.logical and bool(distinct.str.to_lowercase().is_in(_LOGICAL).all())
+        patterns = {order: SHAPES[order] for order in orders if order in SHAPES} | {s: PATTERNS[s] for s in signs}
+        possible = matched(distinct, patterns) | {order for order in orders if order not in SHAPES}
+        parsed = {order: self._try(order, texts, distinct, possible=order in possible) for order in orders}
         if self.swappable:
-            self._note_swap(texts, words, parsed.get("D/M/Y"), parsed.get("M/D/Y"))
+            self._note_swap(texts, distinct, parsed.get("D/M/Y"), parsed.get("M/D/Y"))
+        for sign in signs:
+            self._read(sign, texts, words, possible=sign in possible)
+
+    def _read(self, sign: Sign, texts: pl.Series, words: pl.Series, *, possible: bool) -> None:
+        if possible:
+            self.readings[sign].add(words, lambda value: self._find_value(texts, value))
+        else:
+            self.readings[sign].miss(len(words), self._find_value(texts, words[0]))
 
     def _try(self, order: str, texts: pl.Series, words: pl.Series, *, possible: bool) -> pl.Series | None:
         """The words as dates of that order, or times of day, if all of them are so far."""
         fit = self.fits[order]
         if not possible:
-            fit.first_miss = fit.first_miss or self._find_value(texts, words[0])
-            fit.misses += len(words)
+            fit.miss(len(words), self._find_value(texts, words[0]))
             return None
         parsed = parse_clock(words) if order == CLOCK else parse_dates(words, order)
         misses = parsed.null_count()
-        if misses and fit.first_miss is None:
-            fit.first_miss = self._find_value(texts, words[parsed.is_null().arg_max() or 0])
-        fit.misses += misses
+        if misses:
+            fit.miss(misses, fit.first_miss or self._find_value(texts, words[parsed.is_null().arg_max() or 0]))
         fit.fits += len(words) - misses
         return parsed if not fit.misses else None
 

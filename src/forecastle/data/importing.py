@@ -1,7 +1,7 @@
 """From a file to a stored table: look at all of it, decide, convert, order, store."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from forecastle.data.jsonlines import JsonLinesSource
 from forecastle.data.options import ImportOptions
 from forecastle.data.ordering import ROW, deduplicated, ordered
 from forecastle.data.parquet import MAGIC, ParquetSource
-from forecastle.data.schema import Columns, TablePlan, decide
+from forecastle.data.schema import ColumnPlan, Columns, TablePlan, decide
 from forecastle.data.source import Advance, Source
 from forecastle.data.storage import TableStore
 from forecastle.data.tablefile import TableFacts, write_table
@@ -77,7 +77,7 @@ def import_table(
     return ImportedTable(
         sha256=facts.sha256,
         rows=facts.rows,
-        columns=facts.columns,
+        columns=tuple(map(_noted, facts.columns, plan.columns)),
         time=plan.time,
         keys=plan.keys,
         first_time=facts.first_time,
@@ -98,22 +98,31 @@ def open_source(path: Path, options: ImportOptions, *, label: str) -> Source:
     with path.open("rb") as file:
         is_parquet = file.read(len(MAGIC)) == MAGIC
     if is_parquet:
-        return ParquetSource(path, label)
+        return _typed(ParquetSource(path, label), options)
     text = TextFile.at(path, label, read_encoding(options.encoding) if options.encoding else None)
     if label.lower().endswith((".jsonl", ".ndjson", ".json")) or text.sample().lstrip().startswith("{"):
-        return JsonLinesSource(text)
+        return _typed(JsonLinesSource(text), options)
     return DelimitedSource(text, find_dialect(text, options))
+
+
+def _typed(source: Source, options: ImportOptions) -> Source:
+    """A file that tells numbers from texts, unless the options take them for texts."""
+    if options.decimal != "auto":
+        found = "one that tells numbers from texts"
+        raise BadTable(source.label, expected="a delimited file for --decimal", found=found, hint="leave it out")
+    return source
 
 
 def examine(source: Source, options: ImportOptions, missing: tuple[str, ...], advance: Advance) -> Columns:
     """What all values of every column say."""
     date_format = read_date_format(options.date_format) if options.date_format else None
+    commas = source.delimiter is not None and (source.delimiter != "," or options.decimal == ",")
     columns: dict[str, Evidence] = {}
     rows = 0
     for block in source.blocks(advance):
         for name in block.columns:
             if name not in columns:
-                columns[name] = Evidence(name, date_format)
+                columns[name] = Evidence(name, date_format, commas=commas)
                 columns[name].add_missing(rows)
         if len(columns) > MAX_COLUMNS:
             raise BadTable(source.label, expected=f"at most {MAX_COLUMNS} columns", found=str(len(columns)))
@@ -135,6 +144,10 @@ def _converted(source: Source, plan: TablePlan, missing: tuple[str, ...], advanc
             frame = frame.with_columns(pl.int_range(row, row + frame.height, dtype=pl.Int64).alias(ROW))
         yield frame
         row += block.height
+
+
+def _noted(column: Column, plan: ColumnPlan) -> Column:
+    return replace(column, note=plan.note)
 
 
 def _check_time(source: Source, plan: TablePlan, block: pl.DataFrame, frame: pl.DataFrame, first_row: int) -> None:

@@ -40,6 +40,11 @@ class JsonLinesSource:
         """None: fields have names."""
         return frozenset()
 
+    @property
+    def delimiter(self) -> None:
+        """None."""
+        return
+
     def blocks(self, advance: Advance) -> Iterator[pl.DataFrame]:
         """The rows; a block has the fields that occur in it.
 

@@ -8,6 +8,7 @@ from forecastle.errors import BadInput
 from forecastle.types import is_storable
 
 Duplicates = Literal["error", "first", "last"]
+Decimal = Literal["auto", ",", "."]
 
 #: Texts that mean "no value", compared without case and surrounding spaces.
 MISSING_MARKERS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
@@ -30,6 +31,8 @@ class ImportOptions:
     """How the text of the file is encoded; None goes by its byte order mark, or takes it for UTF-8."""
     header: bool | None = None
     """Whether the first line names the columns; None decides by its look."""
+    decimal: Decimal = "auto"
+    """What stands before the decimals of numbers; the other sign and blanks may set their thousands apart."""
     missing: tuple[str, ...] = ()
     """Further texts that mean "no value"."""
     text: tuple[str, ...] = ()
@@ -49,6 +52,8 @@ class ImportOptions:
             for name in (value,) if isinstance(value := getattr(self, field) or (), str) else value:
                 if not is_storable(name):
                     raise BadInput.at(field, expected="text without NUL characters", found=name)
+        if self.decimal not in get_args(Decimal):
+            raise BadInput.at("decimal", expected="a comma, a point or auto", found=self.decimal)
         if self.duplicates not in get_args(Duplicates):
             raise BadInput.at("duplicates", expected="first or last", found=self.duplicates)
 

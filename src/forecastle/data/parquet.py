@@ -36,6 +36,11 @@ class ParquetSource:
         """None here: the columns that pandas names itself are known by those names."""
         return frozenset()
 
+    @property
+    def delimiter(self) -> None:
+        """None."""
+        return
+
     def blocks(self, advance: Advance) -> Iterator[pl.DataFrame]:
         """The rows as String, Int64, Float64, Boolean and Datetime columns.
 

@@ -4,7 +4,8 @@ import shlex
 
 from forecastle.data.dates import is_impossible
 from forecastle.data.errors import BadTable
-from forecastle.data.evidence import Evidence, Found
+from forecastle.data.evidence import Evidence
+from forecastle.data.fits import Found
 from forecastle.data.source import Source
 from forecastle.errors import clip
 
@@ -22,12 +23,11 @@ def at(source: Source, column: Evidence, row: int, *, expected: str, found: str,
     )
 
 
-def mixed(source: Source, column: Evidence, expected: str, place: Found | None) -> BadTable:
-    """The error for a value among others that it is not like."""
+def mixed(source: Source, column: Evidence, expected: str, place: Found | None, *, or_else: str = "") -> BadTable:
+    """The error for a value among others that it is not like; `or_else` is a further way out."""
     row, value = (place.row, place.value) if place else (0, "")
-    way_out = (
-        f"keep the column as text with --text {quoted(column.name)}, or skip the value with --missing {quoted(value)}"
-    )
+    as_text = f"keep the column as text with --text {quoted(column.name)}"
+    way_out = f"{or_else}{as_text}, or skip the value with --missing {quoted(value)}"
     if place is not None and is_impossible(value):
         return impossible(source, column, place, hint=f"correct it, {way_out}")
     return at(source, column, row, expected=expected, found=value, hint=way_out)
@@ -44,6 +44,15 @@ def impossible(source: Source, column: Evidence, place: Found, *, hint: str) -> 
     """The error for the thirtieth of February."""
     expected = "a date and time that exist" if ":" in place.value else "a date that exists"
     return at(source, column, place.row, expected=expected, found=place.value, hint=hint)
+
+
+def either_sign(source: Source, column: Evidence, place: Found | None, *, why: str = "") -> BadTable:
+    """The error for numbers such as 1,234 that could be a thousand or one."""
+    row, value = (place.row, place.value) if place else (0, "")
+    mark = "comma" if "," in value else "point"
+    expected = f"some number that tells whether the {mark} is a decimal sign or sets thousands apart{why}"
+    hint = f"say --decimal , or --decimal ., or keep it as text with --text {quoted(column.name)}"
+    return at(source, column, row, expected=expected, found=value, hint=hint)
 
 
 def quoted(text: str) -> str:

@@ -13,6 +13,8 @@ from forecastle.data.dataset import ColumnKind
 from forecastle.data.dates import INSTANT, is_impossible
 from forecastle.data.errors import BadTable
 from forecastle.data.evidence import Evidence
+from forecastle.data.notation import Notation, find_notations
+from forecastle.data.numerals import Reading, Sign
 from forecastle.data.options import NO_TIME, ImportOptions
 from forecastle.data.source import Source
 
@@ -48,6 +50,10 @@ class ColumnPlan:
     order: str | None = None
     """How dates are written, when they are text."""
     epoch: Epoch | None = None
+    sign: Sign | None = None
+    """The decimal sign of numbers that are not written as computers do."""
+    note: str | None = None
+    """What people should know of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +77,18 @@ def decide(source: Source, evidence: Columns, options: ImportOptions) -> TablePl
     text = {*keys, *_resolve_all(source, columns, options.text, "text")}
     for key in keys:
         _check_key(source, columns[key], time)
+    open_columns = [
+        column for name, column in columns.items() if name not in {*text, *time} and not _is_logical(column)
+    ]
+    notations = find_notations(source, open_columns, options)
     plans = []
     for name, column in columns.items():
         if name in time[:1]:
             plans.append(_time_plan(source, columns, time, options))
+        elif name in text:
+            plans.append(ColumnPlan(name, (name,), "category", pl.String()))
         elif name not in time:
-            plans.append(_plan(source, column, options, as_text=name in text))
+            plans.append(_plan(source, column, options, notations.get(name, Notation())))
     return TablePlan(tuple(plans), next((plan.name for plan in plans if plan.sources == time), None), keys)
 
 
@@ -222,17 +234,15 @@ def _check_key(source: Source, key: Evidence, time: tuple[str, ...]) -> None:
         raise refusals.at(source, key, key.first_missing or 0, expected="a key in every row", found="none", hint="")
 
 
-def _plan(source: Source, column: Evidence, options: ImportOptions, *, as_text: bool) -> ColumnPlan:
-    name = column.name
-    sources = (name,)
-    if as_text:
-        return ColumnPlan(name, sources, "category", pl.String())
+def _plan(source: Source, column: Evidence, options: ImportOptions, notation: Notation) -> ColumnPlan:
+    name, sources, note = column.name, (column.name,), notation.note
     if _is_instant(column.dtype):
         return ColumnPlan(name, sources, "time", INSTANT)
-    if column.dtype == pl.Boolean or (column.words and column.logical and not column.numbers):
+    if _is_logical(column):
         return ColumnPlan(name, sources, "boolean", pl.Boolean())
-    if not column.words:
-        return ColumnPlan(name, sources, "number", _number_type(source, column))
+    if not column.words or notation.sign is not None:
+        dtype = _number_type(source, column, notation.sign)
+        return ColumnPlan(name, sources, "number", dtype, sign=notation.sign, note=note)
     if column.numbers > column.words:
         raise refusals.mixed(source, column, "a number", column.first_word)
     if column.orders():
@@ -240,12 +250,17 @@ def _plan(source: Source, column: Evidence, options: ImportOptions, *, as_text: 
     order, fit = column.nearest()
     if fit.fits > fit.misses:
         raise refusals.mixed(source, column, f"a date like the others ({order})", fit.first_miss)
-    return ColumnPlan(name, sources, "category", pl.String())
+    return ColumnPlan(name, sources, "category", pl.String(), note=note)
 
 
-def _number_type(source: Source, column: Evidence) -> pl.DataType:
-    if column.infinite:
-        place = column.infinite
+def _is_logical(column: Evidence) -> bool:
+    return column.dtype == pl.Boolean or (column.words > 0 and column.logical and not column.numbers)
+
+
+def _number_type(source: Source, column: Evidence, sign: Sign | None) -> pl.DataType:
+    reading = Reading() if sign is None else column.readings[sign]
+    place = column.infinite or reading.infinite
+    if place is not None:
         hint = f"count it as missing with --missing {place.value}"
         raise refusals.at(source, column, place.row, expected="a finite number", found=place.value, hint=hint)
-    return pl.Int64() if column.whole and column.numbers else pl.Float64()
+    return pl.Int64() if column.whole and reading.whole and column.values else pl.Float64()

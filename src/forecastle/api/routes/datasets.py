@@ -15,7 +15,7 @@ from forecastle.api.depends import AdminDep, EditorDep, ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.data import catalogue, rows
 from forecastle.data.dataset import Dataset
-from forecastle.data.options import Duplicates, ImportOptions, read_delimiter, split_names
+from forecastle.data.options import Decimal, Duplicates, ImportOptions, read_delimiter, split_names
 from forecastle.errors import TooLarge
 from forecastle.types import Page
 
@@ -44,6 +44,7 @@ class Upload(BaseModel):
     delimiter: str | None = Field(None, description="One character, or tab.")
     encoding: str | None = Field(None, description="Such as cp1252; UTF-8, and UTF-16 with a mark, are found out.")
     header: bool | None = Field(None, description="Whether the first line names the columns.")
+    decimal: Decimal = Field("auto", description="What stands before the decimals of numbers.")
     missing: list[str] = Field([], description='Further texts that mean "no value".')
     text: list[str] = Field([], description="Columns to keep as text.")
     duplicates: Duplicates = Field("error", description="Which of several rows of one time and key stays.")
@@ -59,6 +60,7 @@ class Upload(BaseModel):
             delimiter=read_delimiter(self.delimiter),
             encoding=self.encoding or None,
             header=self.header,
+            decimal=self.decimal,
             missing=tuple(self.missing),
             text=tuple(self.text),
             duplicates=self.duplicates,
