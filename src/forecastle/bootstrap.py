@@ -1,10 +1,11 @@
 """The only place that chooses implementations and wires them together."""
 
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forecastle.auth import users
 from forecastle.auth.keys import signing_key
@@ -13,34 +14,58 @@ from forecastle.auth.tokens import Tokens
 from forecastle.clock import Clock, SystemClock
 from forecastle.data.storage import TableStore
 from forecastle.db import Database, migrate, open_database
-from forecastle.errors import ForecastleError, SettingsError
+from forecastle.errors import ForecastleError, SettingsError, clip
 from forecastle.jobs import leases
-from forecastle.jobs.kinds import JobKind
-from forecastle.jobs.runner import Runner
 from forecastle.registry.artifacts import ArtifactStore
-from forecastle.serving.opening import Serving, open_serving
 from forecastle.settings import Settings
 from forecastle.telemetry.metrics import Metrics
-from forecastle.training.finish import publish_model
 
-JOB_KINDS: Mapping[str, JobKind] = {
-    "train": JobKind(run="forecastle.training.worker:run", finish=publish_model),
-}
+if TYPE_CHECKING:
+    from forecastle.jobs.runner import Runner
+    from forecastle.serving.opening import Serving
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """What a process of Forecastle works with."""
+class Stores:
+    """All that is kept, and the keys to it."""
 
     settings: Settings
     clock: Clock
-    metrics: Metrics
     database: Database
     tables: TableStore
     artifacts: ArtifactStore
     passwords: Passwords
     tokens: Tokens
-    serving: Serving
+
+
+@dataclass(frozen=True, slots=True)
+class Services(Stores):
+    """What a process that predicts works with."""
+
+    metrics: Metrics
+    serving: "Serving"
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Stores]:
+    """What is kept, opened without what predicting takes. The database need not be reachable yet.
+
+    Raises:
+        SettingsError: the settings cannot be used.
+    """
+    clock = clock or SystemClock()
+    _make_home(settings.home)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database, home=settings.home))
+        yield Stores(
+            settings=settings,
+            clock=clock,
+            database=database,
+            tables=TableStore(settings.home / "datasets"),
+            artifacts=open_artifacts(settings),
+            passwords=await stack.enter_async_context(open_passwords()),
+            tokens=Tokens(signing_key(settings.auth, home=settings.home), settings.auth, clock),
+        )
 
 
 @asynccontextmanager
@@ -50,25 +75,30 @@ async def open_services(settings: Settings, *, clock: Clock | None = None) -> As
     Raises:
         SettingsError: the settings cannot be used.
     """
-    clock = clock or SystemClock()
-    _make_home(settings.home)
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database, home=settings.home))
-        tables = TableStore(settings.home / "datasets")
-        artifacts = ArtifactStore(artifacts_url(settings))
-        metrics = Metrics()
-        yield Services(
-            settings=settings,
-            clock=clock,
+    from forecastle.serving.opening import open_serving  # noqa: PLC0415 - ONNX Runtime, which few commands need
+
+    metrics = Metrics()
+    async with (
+        open_stores(settings, clock=clock) as stores,
+        open_serving(
+            stores.database,
+            stores.tables,
+            stores.artifacts,
+            settings=settings.serving,
+            clock=stores.clock,
             metrics=metrics,
-            database=database,
-            tables=tables,
-            artifacts=artifacts,
-            passwords=await stack.enter_async_context(open_passwords()),
-            tokens=Tokens(signing_key(settings.auth, home=settings.home), settings.auth, clock),
-            serving=await stack.enter_async_context(
-                open_serving(database, tables, artifacts, settings=settings.serving, clock=clock, metrics=metrics)
-            ),
+        ) as serving,
+    ):
+        yield Services(
+            settings=stores.settings,
+            clock=stores.clock,
+            database=stores.database,
+            tables=stores.tables,
+            artifacts=stores.artifacts,
+            passwords=stores.passwords,
+            tokens=stores.tokens,
+            metrics=metrics,
+            serving=serving,
         )
 
 
@@ -86,26 +116,44 @@ def artifacts_url(settings: Settings) -> str:
     return settings.artifacts_url or (settings.home / "artifacts").as_uri()
 
 
-async def prepare(services: Services) -> str | None:
+def open_artifacts(settings: Settings) -> ArtifactStore:
+    """The store of models; nothing is connected yet.
+
+    Raises:
+        SettingsError: the URL names no kind of storage that is installed.
+    """
+    try:
+        return ArtifactStore(artifacts_url(settings))
+    except (ImportError, ValueError) as error:
+        raise SettingsError(
+            f"FORECASTLE_ARTIFACTS_URL: expected a URL that fsspec knows: {clip(error.args[0])}"
+        ) from error
+
+
+async def prepare(stores: Stores) -> str | None:
     """Bring the schema up to date and make the first admin; returns the admin's password if it was made now.
 
     Raises:
         Unavailable: the database cannot be reached.
     """
-    await migrate.upgrade(services.database)
-    return await users.ensure_admin(services.database, services.passwords, now=services.clock.now())
+    await migrate.upgrade(stores.database)
+    return await users.ensure_admin(stores.database, stores.passwords, now=stores.clock.now())
 
 
-def build_runner(services: Services) -> Runner:
+def build_runner(stores: Stores) -> "Runner":
     """The runner of this process, knowing every kind of job."""
-    settings = services.settings
+    from forecastle.jobs.kinds import JobKind  # noqa: PLC0415 - few processes train
+    from forecastle.jobs.runner import Runner  # noqa: PLC0415
+    from forecastle.training.finish import publish_model  # noqa: PLC0415
+
+    settings = stores.settings
     return Runner(
-        services.database,
-        JOB_KINDS,
+        stores.database,
+        {"train": JobKind(run="forecastle.training.worker:run", finish=publish_model)},
         settings=settings.jobs,
         home=settings.home,
         artifacts_url=artifacts_url(settings),
-        clock=services.clock,
+        clock=stores.clock,
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from forecastle.auth import users
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
 from forecastle.registry import leaderboard, models
 from forecastle.registry.describe import rank, read_manifest
@@ -16,7 +16,7 @@ from forecastle.registry.manifest import Manifest
 from forecastle.registry.measures import HEADLINES, Direction, direction
 from forecastle.registry.models import Model
 from forecastle.registry.removal import remove_model
-from forecastle.serving.moments import read_time
+from forecastle.serving.times import read_time
 from forecastle.types import Page
 
 app = typer.Typer(help="Trained models: metrics, stages, removal.", no_args_is_help=True)
@@ -51,8 +51,8 @@ def list_models(  # noqa: PLR0917 - a listing has many filters
 ) -> None:
     """Models, the newest first, or the best first by a measure."""
 
-    async def work(services: Services) -> Page[Model]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Page[Model]:
+        async with stores.database.read() as session:
             filters = Filters(
                 name=name,
                 stage=stage,
@@ -74,8 +74,8 @@ def list_models(  # noqa: PLR0917 - a listing has many filters
     if as_json:
         emit_json(page)
         return
-    header = ["id", "name", "version", "stage", "algorithm", "dataset", "measure", "out of sample", "baseline", "skill"]
-    emit_table([*header, "created"], [_row(model, sort) for model in page.items])
+    header = [*("id", "name", "version", "stage", "algorithm", "dataset"), *("judged by", "out of sample", "baseline")]
+    emit_table([*header, "skill", "created"], [_row(model, sort) for model in page.items])
     if page.next is not None:
         hint(f"the next page: the same command with --cursor {page.next}")
     elif not page.items:
@@ -86,14 +86,15 @@ def list_models(  # noqa: PLR0917 - a listing has many filters
 def show(model: Wanted, *, as_json: JsonFlag = False) -> None:
     """One model: recipe, metrics beside baselines, importances, proof of parity."""
 
-    async def work(services: Services) -> tuple[Model, Manifest]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> tuple[Model, Manifest]:
+        async with stores.database.read() as session:
             found = await models.resolve(session, model)
-        return found, await asyncio.to_thread(read_manifest, services.artifacts, found)
+        return found, await asyncio.to_thread(read_manifest, stores.artifacts, found)
 
     found, manifest = run(work)
     if as_json:
-        emit_json({**plain(found), "manifest": plain(manifest)})
+        verdict = found.verdict
+        emit_json({**plain(found), "verdict": verdict and verdict.as_json(), "manifest": plain(manifest)})
         return
     emit_table(["field", "value"], _facts(found, manifest))
     emit_table(["measure", found.algorithm, *found.baselines], _measures(found), title="\nout of sample")
@@ -112,8 +113,8 @@ def promote(
 ) -> None:
     """Move a model to another stage."""
 
-    async def work(services: Services) -> Model:
-        async with services.database.write() as session:
+    async def work(stores: Stores) -> Model:
+        async with stores.database.write() as session:
             return await models.promote(session, model_id, stage)
 
     _done(run(work), as_json=as_json)
@@ -122,7 +123,7 @@ def promote(
 @app.command("remove")
 def remove(model_id: ModelId, *, as_json: JsonFlag = False) -> None:
     """Remove a model; predictions it made stay in the history."""
-    _done(run(lambda services: remove_model(services.database, services.artifacts, model_id)), as_json=as_json)
+    _done(run(lambda stores: remove_model(stores.database, stores.artifacts, model_id)), as_json=as_json)
 
 
 def _done(model: Model, *, as_json: bool) -> None:
@@ -151,6 +152,14 @@ def _row(model: Model, sort: str) -> Sequence[object]:
     ]
 
 
+def _judged(model: Model) -> str | None:
+    verdict = model.verdict
+    if verdict is None:
+        return None
+    numbers = f"{verdict.measure} {verdict.value:.5g} against {verdict.baseline:.5g}"
+    return f"{'beats' if verdict.beats_it else 'does not beat'} {verdict.baseline_name}: {numbers}"
+
+
 def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
     target, parity = manifest.target, manifest.parity
     ahead = f", {target.horizon} rows ahead" if target.horizon else ""
@@ -165,6 +174,7 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
             "trained on",
             f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows",
         ],
+        ["best naive forecast", _judged(model)],
         ["equals its training", f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"],
         ["fingerprint", model.fingerprint],
         ["parent", model.parent],

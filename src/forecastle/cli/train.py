@@ -1,7 +1,7 @@
 """`train`: submit recipes and see them through."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,20 +11,21 @@ import typer
 from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from forecastle.bootstrap import Services, build_runner
-from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, run
+from forecastle.bootstrap import Stores, build_runner
+from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, existing, hint, run
 from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
-from forecastle.errors import BadInput
+from forecastle.errors import BadInput, NotFound
 from forecastle.jobs import leases, lifeline, queue
 from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.registry import models
+from forecastle.registry.describe import read_manifest
+from forecastle.registry.manifest import Manifest
 from forecastle.registry.models import Model
+from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe, load_recipe
-from forecastle.training.submit import TrainingSubmission, submit_training
+from forecastle.training.submit import TrainingSubmission, submit_orders, take_order
 
 POLL_S = 0.2
-HEADLINES = ("log_loss", "rmse")
-"""The measure that a table shows: of a classification, of a regression. Less is better."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Training:
     submission: TrainingSubmission
     job: Job | None
     model: Model | None = None
+    manifest: Manifest | None = None
 
     @property
     def status(self) -> str:
@@ -46,6 +48,19 @@ class Training:
     def label(self) -> str:
         """Name and algorithm."""
         return f"{self.recipe.name} · {self.recipe.algorithm}"
+
+    @property
+    def model_id(self) -> str:
+        """Of the model that there is, or will be."""
+        kept = self.job.result if self.job else None
+        return str(kept["model_id"]) if kept else self.submission.model_id
+
+    @property
+    def model_name(self) -> str:
+        """What the model is called: a known recipe may have been trained under another name."""
+        if self.model:
+            return self.model.name
+        return Order.read(self.job.payload).recipe.name if self.job else self.recipe.name
 
 
 def train(
@@ -63,9 +78,9 @@ def train(
 
     When no server or runner is working on this home, the training runs here.
     """
-    loaded = [(path, load_recipe(path)) for path in recipes]
+    loaded = [(path, load_recipe(existing(path))) for path in recipes]
     terms = NO_TERMS.but(priority=priority, timeout_s=timeout, memory_mb=memory)
-    trainings = run(lambda services: _train(services, loaded, terms, watch=watch))
+    trainings = run(lambda stores: _train(stores, loaded, terms, watch=watch))
     if as_json:
         emit_json([_facts(training) for training in trainings])
     else:
@@ -75,37 +90,41 @@ def train(
 
 
 async def _train(
-    services: Services, recipes: Sequence[tuple[Path, Recipe]], terms: Terms, *, watch: bool
+    stores: Stores, recipes: Sequence[tuple[Path, Recipe]], terms: Terms, *, watch: bool
 ) -> list[Training]:
-    trainings = await _submit(services, recipes, terms)
-    if not watch:
-        return trainings
-    if any(training.job and not training.job.ended for training in trainings):
-        trainings = await _see_through(services, trainings)
-    async with services.database.read() as session:
-        return [
-            replace(training, model=await models.get(session, _model_id(training)))
-            if training.status == "completed"
-            else training
-            for training in trainings
-        ]
+    trainings = await _submit(stores, recipes, terms)
+    if watch and any(training.job and not training.job.ended for training in trainings):
+        trainings = await _see_through(stores, trainings)
+    return [await _with_model(stores, training) for training in trainings]
 
 
-async def _submit(services: Services, recipes: Sequence[tuple[Path, Recipe]], terms: Terms) -> list[Training]:
-    """All of them or, when one does not fit its table, none."""
+async def _with_model(stores: Stores, training: Training) -> Training:
+    if training.status != "completed":
+        return training
+    async with stores.database.read() as session:
+        model = await models.get(session, training.model_id)
+    return replace(training, model=model, manifest=await asyncio.to_thread(read_manifest, stores.artifacts, model))
+
+
+async def _submit(stores: Stores, recipes: Sequence[tuple[Path, Recipe]], terms: Terms) -> list[Training]:
+    """All of them or, when one does not fit its tables, none."""
     terms.check()
-    trainings = []
-    async with services.database.write() as session:
-        for path, recipe in recipes:
-            try:
-                submission = await submit_training(session, recipe, owner=None, now=services.clock.now(), terms=terms)
-            except BadInput as error:
-                raise BadInput(f"{path}: {error}", problems=error.problems) from error
-            trainings.append(Training(path, recipe, submission, submission.job))
-    return trainings
+    orders = [await _order(stores, path, recipe) for path, recipe in recipes]
+    async with stores.database.write() as session:
+        made = await submit_orders(session, orders, owner=None, now=stores.clock.now(), terms=terms)
+    return [Training(path, recipe, each, each.job) for (path, recipe), each in zip(recipes, made, strict=True)]
 
 
-async def _see_through(services: Services, trainings: Sequence[Training]) -> list[Training]:
+async def _order(stores: Stores, path: Path, recipe: Recipe) -> Order:
+    try:
+        return await take_order(stores.database, stores.tables, recipe, now=stores.clock.now())
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}", problems=error.problems) from error
+    except NotFound as error:
+        raise NotFound(f"{path}: {error}") from error
+
+
+async def _see_through(stores: Stores, trainings: Sequence[Training]) -> list[Training]:
     """Wait until every job has ended; where nobody works on them, do it here."""
     bars = Progress(
         TextColumn("{task.description}"),
@@ -115,11 +134,11 @@ async def _see_through(services: Services, trainings: Sequence[Training]) -> lis
         console=err,
         disable=not err.is_terminal,
     )
-    async with _worked_off(services) as work:
+    async with _worked_off(stores) as work:
         with bars:
             tasks = [bars.add_task(training.label, total=1.0, doing="") for training in trainings]
             while not work.done():
-                trainings = await _look(services, trainings)
+                trainings = await _look(stores, trainings)
                 for task, training in zip(tasks, trainings, strict=True):
                     bars.update(task, **_progress(training))
                 if all(training.job is None or training.job.ended for training in trainings):
@@ -134,8 +153,8 @@ def _progress(training: Training) -> dict[str, Any]:
     return {"completed": training.job.progress, "doing": training.job.message or training.status}
 
 
-async def _look(services: Services, trainings: Sequence[Training]) -> list[Training]:
-    async with services.database.read() as session:
+async def _look(stores: Stores, trainings: Sequence[Training]) -> list[Training]:
+    async with stores.database.read() as session:
         return [
             replace(training, job=await queue.get(session, training.job.id)) if training.job else training
             for training in trainings
@@ -143,13 +162,13 @@ async def _look(services: Services, trainings: Sequence[Training]) -> list[Train
 
 
 @asynccontextmanager
-async def _worked_off(services: Services) -> AsyncIterator[asyncio.Task[None]]:
+async def _worked_off(stores: Stores) -> AsyncIterator[asyncio.Task[None]]:
     """While inside, someone works the queue off: a runner of this process whenever there is no other.
 
     The task that is yielded ends early only with the error that stopped the runner.
     """
     stop = asyncio.Event()
-    work = asyncio.create_task(_stand_in(services, stop))
+    work = asyncio.create_task(_stand_in(stores, stop))
     try:
         yield work
     finally:
@@ -157,27 +176,23 @@ async def _worked_off(services: Services) -> AsyncIterator[asyncio.Task[None]]:
         await work
 
 
-async def _stand_in(services: Services, stop: asyncio.Event) -> None:
+async def _stand_in(stores: Stores, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        if not await _has_runner(services):
-            async with build_runner(services) as runner:
+        if not await _has_runner(stores):
+            async with build_runner(stores) as runner:
                 await runner.run_forever(stop)
         await asyncio.sleep(POLL_S)
 
 
-async def _has_runner(services: Services) -> bool:
-    async with services.database.read() as session:
-        runners = await leases.live_runners(session, now=services.clock.now())
-    return any(not lifeline.is_cut(services.settings.home / "jobs", runner) for runner in runners)
-
-
-def _model_id(training: Training) -> str:
-    kept = training.job.result if training.job else None
-    return str(kept["model_id"]) if kept else training.submission.model_id
+async def _has_runner(stores: Stores) -> bool:
+    async with stores.database.read() as session:
+        runners = await leases.live_runners(session, now=stores.clock.now())
+    return any(not lifeline.is_cut(stores.settings.home / "jobs", runner) for runner in runners)
 
 
 def _facts(training: Training) -> dict[str, Any]:
-    model = training.model
+    model, manifest = training.model, training.manifest
+    verdict = model.verdict if model else None
     return {
         "recipe": str(training.path),
         "name": training.recipe.name,
@@ -185,22 +200,26 @@ def _facts(training: Training) -> dict[str, Any]:
         "status": training.status,
         "duplicate": training.submission.duplicate,
         "job_id": training.job.id if training.job else None,
-        "model_id": _model_id(training),
+        "model_id": training.model_id,
+        "model_name": training.model_name,
         "fingerprint": training.submission.fingerprint,
         "version": model.version if model else None,
+        "trained_rows": manifest.trained_rows if manifest else None,
+        "fit_seconds": manifest.fit_seconds if manifest else None,
         "metrics": model.metrics if model else None,
         "baselines": model.baselines if model else None,
+        "verdict": verdict.as_json() if verdict else None,
         "error": training.job.error if training.job else None,
     }
 
 
 def _show(trainings: Sequence[Training]) -> None:
     emit_table(
-        ["recipe", "algorithm", "status", "measure", "out of sample", "best naive forecast", "verdict"],
         [
-            [training.recipe.name, training.recipe.algorithm, _outcome(training), *_score(training.model)]
-            for training in trainings
+            *("recipe", "algorithm", "status", "trained on"),
+            *("judged by", "out of sample", "best naive forecast", "verdict"),
         ],
+        [_row(training) for training in trainings],
     )
     for training in trainings:
         if training.job and training.job.error:
@@ -212,20 +231,23 @@ def _show(trainings: Sequence[Training]) -> None:
         hint("forecastle jobs list")
 
 
+def _row(training: Training) -> Sequence[str | None]:
+    manifest = training.manifest
+    effort = f"{manifest.trained_rows:,} rows, {manifest.fit_seconds:.2f} s" if manifest else None
+    return [training.recipe.name, training.recipe.algorithm, _outcome(training), effort, *_score(training.model)]
+
+
 def _outcome(training: Training) -> str:
-    return f"{training.status}, known already" if training.submission.duplicate else training.status
+    if not training.submission.duplicate:
+        return training.status
+    known = "known already" if training.model_name == training.recipe.name else f"known as {training.model_name}"
+    return f"{training.status}, {known}"
 
 
-def _score(model: Model | None) -> tuple[str | None, ...]:
-    """The headline measure, its value, the best baseline's with its name, and which of them is better."""
-    if model is None:
-        return (None,) * 4
-    measure = next(name for name in HEADLINES if name in model.metrics)
-    own, naive = model.metrics[measure], _measured(model.baselines, measure)
-    best = min(naive, key=naive.__getitem__)
-    verdict = "beats it" if own < naive[best] else "does not beat it"
-    return measure, f"{own:.5g}", f"{naive[best]:.5g} {best}", verdict
-
-
-def _measured(baselines: Mapping[str, Mapping[str, float]], measure: str) -> dict[str, float]:
-    return {name: measured[measure] for name, measured in baselines.items() if measure in measured}
+def _score(model: Model | None) -> Sequence[str | None]:
+    """The measure, its value, the best baseline's with its name, and which of them is better."""
+    verdict = model.verdict if model else None
+    if verdict is None:
+        return [None] * 4
+    best = f"{verdict.baseline:.5g} {verdict.baseline_name}"
+    return [verdict.measure, f"{verdict.value:.5g}", best, str(verdict)]

@@ -13,9 +13,6 @@ ForecastleError
     └── ExportMismatch     the graph does not predict what the trainer predicts
 """
 
-import difflib
-from collections.abc import Iterable
-
 from forecastle.errors import BadInput, Conflict, FieldProblem, ForecastleError, NotFound, clip
 
 
@@ -78,10 +75,3 @@ class ExportMismatch(TrainingFailed):
             f"the exported graph differs from the trainer by {difference:.3g} on {rows:,} rows; "
             f"allowed is {atol:g} + {rtol:g} of the prediction"
         )
-
-
-def suggest(word: str, options: Iterable[str]) -> str:
-    """` (did you mean …?)` for the option nearest to a misspelt word, else nothing."""
-    by_fold = {option.casefold(): option for option in options}
-    near = difflib.get_close_matches(word.casefold(), by_fold, n=1)
-    return f" (did you mean {by_fold[near[0]]}?)" if near else ""

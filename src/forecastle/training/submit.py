@@ -3,6 +3,7 @@
 Many are submitted like one: each table is looked up once, and all fingerprints with one query.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.data import catalogue as datasets
 from forecastle.data.dataset import Dataset
+from forecastle.data.storage import TableStore
+from forecastle.db import Database
 from forecastle.jobs import queue
 from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.registry import models
 from forecastle.registry.models import Model
 from forecastle.training import trials
+from forecastle.training.coverage import check_rows
 from forecastle.training.fingerprint import canonical, fingerprint
 from forecastle.training.order import Order, TableFacts
 from forecastle.training.recipe import Recipe
@@ -33,6 +37,8 @@ class TrainingSubmission:
     """None when the model is there and the job that made it is not."""
     model_id: str
     """Of the model, which exists once the job has completed."""
+    name: str
+    """Under which the model is known, or will be: of a duplicate, the name in the recipe that came first."""
     fingerprint: str
     duplicate: bool
     status: str
@@ -40,20 +46,20 @@ class TrainingSubmission:
     """The model, if it is there already."""
 
 
-async def submit_training(
-    session: AsyncSession, recipe: Recipe, *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
-) -> TrainingSubmission:
-    """Find the model of this recipe, or the job that is making it, or put a new job in the queue.
+async def take_order(database: Database, store: TableStore, recipe: Recipe, *, now: datetime) -> Order:
+    """The order for a recipe, checked against the columns and the rows of its tables.
 
     Raises:
-        BadRecipe: the recipe does not fit its table; so BadExpression and BadTarget.
+        BadInput: the recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
         DatasetNotFound: a table does not exist.
         ModelNotFound: the parent does not exist.
-        BadInput: the job's terms cannot be kept.
     """
-    order = place(recipe, await look_up(session, [recipe]), now=now)
-    (made,) = await submit_orders(session, [order], owner=owner, now=now, terms=terms)
-    return made
+    async with database.read() as session:
+        tables = await look_up(session, [recipe])
+    order = place(recipe, tables, now=now)
+    context = {name: tables[name] for name in recipe.context}
+    await asyncio.to_thread(check_rows, recipe, tables[recipe.dataset], context, store)
+    return order
 
 
 async def look_up(session: AsyncSession, recipes: Iterable[Recipe]) -> Mapping[str, Dataset]:
@@ -79,10 +85,12 @@ def place(
     cohort: str | None = None,
     group: str | None = None,
 ) -> Order:
-    """The order for a recipe, checked against its tables, with an id for the model to be.
+    """The order for a recipe, checked against the columns of its tables, with an id for the model to be.
+
+    Whether their rows can bear it, `coverage.check_rows` finds out.
 
     Raises:
-        BadRecipe: the recipe does not fit its table; so BadExpression and BadTarget.
+        BadInput: the recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
     """
     dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
     settled = settle(recipe, dataset, context)
@@ -96,6 +104,18 @@ def place(
         cohort=cohort,
         group=group,
     )
+
+
+async def submit_training(
+    session: AsyncSession, order: Order, *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
+) -> TrainingSubmission:
+    """Find the model of this order's recipe, or the job that is making it, or put a new job in the queue.
+
+    Raises:
+        BadInput: the job's terms cannot be kept.
+    """
+    (made,) = await submit_orders(session, [order], owner=owner, now=now, terms=terms)
+    return made
 
 
 async def submit_orders(
@@ -115,9 +135,7 @@ async def submit_orders(
     for position, order in sorted(enumerate(orders), key=lambda each: each[1].fingerprint):
         model, job = known.get(order.fingerprint), jobs.get(order.fingerprint)
         if model is not None:
-            found = TrainingSubmission(
-                job, model.id, order.fingerprint, duplicate=True, status="completed", model=model
-            )
+            found = _done(job, model)
         elif job is not None and not job.ended:
             found = _under_way(job, order, duplicate=True)
         else:
@@ -153,9 +171,15 @@ async def _queue(
             return _under_way(job, order, duplicate=submission.duplicate)
         model = await models.find_by_fingerprint(session, order.fingerprint)
         if model is not None:
-            return TrainingSubmission(job, model.id, order.fingerprint, duplicate=True, status="completed", model=model)
+            return _done(job, model)
         await queue.release_dedupe(session, order.fingerprint)  # its model was deleted since
 
 
 def _under_way(job: Job, order: Order, *, duplicate: bool) -> TrainingSubmission:
-    return TrainingSubmission(job, Order.read(job.payload).model_id, order.fingerprint, duplicate, job.status)
+    queued = Order.read(job.payload)
+    name = str(queued.document["name"])
+    return TrainingSubmission(job, queued.model_id, name, order.fingerprint, duplicate, job.status)
+
+
+def _done(job: Job | None, model: Model) -> TrainingSubmission:
+    return TrainingSubmission(job, model.id, model.name, model.fingerprint, True, "completed", model)

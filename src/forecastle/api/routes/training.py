@@ -29,6 +29,8 @@ class TrainingAnswer:
     job_id: str | None
     """None when the model is there and its job is not."""
     model_id: str
+    name: str
+    """Under which the model is known: of a duplicate, the name in the recipe that came first."""
     fingerprint: str
     duplicate: bool
     status: str
@@ -49,10 +51,11 @@ async def train(
     services: ServicesDep, editor: EditorDep, document: RecipeBody, terms: TermsDep, response: Response
 ) -> TrainingAnswer:
     """Train a model. A recipe that was trained, or is being trained, gets the model it has (200, `duplicate`)."""
-    recipe = Recipe.parse(document)
+    now = services.clock.now()
+    order = await submit.take_order(services.database, services.tables, Recipe.parse(document), now=now)
     async with services.database.write() as session:
-        made = await submit.submit_training(session, recipe, owner=editor.id, now=services.clock.now(), terms=terms)
+        made = await submit.submit_training(session, order, owner=editor.id, now=now, terms=terms)
     if made.duplicate:
         response.status_code = 200
     job_id = made.job.id if made.job else None
-    return TrainingAnswer(job_id, made.model_id, made.fingerprint, made.duplicate, made.status)
+    return TrainingAnswer(job_id, made.model_id, made.name, made.fingerprint, made.duplicate, made.status)
