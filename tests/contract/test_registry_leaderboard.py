@@ -12,7 +12,7 @@ from sqlalchemy import func, select
 from forecastle.db import Database
 from forecastle.db.paging import BadCursor, write_cursor
 from forecastle.errors import BadInput
-from forecastle.registry import leaderboard, measures, models
+from forecastle.registry import leaderboard, measures, models, removal
 from forecastle.registry.errors import BadSort, BadStage
 from forecastle.registry.leaderboard import Filters
 from forecastle.registry.manifest import Manifest
@@ -142,7 +142,7 @@ async def test_every_order_of_every_filter_equals_sorting_in_python(database: Da
     )
     for (filters, passes), sort, order in product(choices, ("created", "rmse", "r2", "mae", "skill"), ("asc", "desc")):
         ranks = {
-            model.id: model.created_at if sort == "created" else model.metrics | {"skill": model.skill}
+            model.id: model.created_at if sort == "created" else {**model.metrics, "skill": model.skill}
             for model in published
             if passes(model)
         }
@@ -163,7 +163,7 @@ async def test_pages_stay_whole_while_models_come_and_go(database: Database, pub
     assert page.items == (first,)
     await publish(metrics={"rmse": 0.5})
     async with database.write() as session:
-        await models.remove(session, second.id)
+        await removal.forget(session, (second.id,))
     async with database.read() as session:
         rest = await leaderboard.list_models(session, sort="rmse", limit=5, cursor=page.next)
     assert (rest.items, rest.next) == ((third,), None)
@@ -222,7 +222,7 @@ async def test_what_a_model_is_ranked_and_found_by_goes_with_it(database: Databa
     model = await publish(tags=["dry", "old", "dry"])
     assert model.tags == ("dry", "old")
     async with database.write() as session:
-        await models.remove(session, model.id)
+        await removal.forget(session, (model.id,))
     async with database.read() as session:
         for table in (MeasureRow, TagRow):
             assert await session.scalar(select(func.count()).select_from(table)) == 0

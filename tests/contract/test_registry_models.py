@@ -139,24 +139,6 @@ async def test_who_gives_a_name_where_an_id_is_needed_is_told_the_id(database: D
     newest = await publish(stage="archived")
     message = f"no model 'prices': that is a name, and an id is needed; its newest version is {newest.id}"
     async with database.write() as session:
-        for asked in (models.promote(session, "prices", "dev"), models.remove(session, "prices")):
+        for asked in (models.promote(session, "prices", "dev"), models.get(session, "prices")):
             with pytest.raises(ModelNotFound, match=message):
                 await asked
-
-
-async def test_removal_names_the_blobs_nobody_needs(database: Database, publish: Publish) -> None:
-    shared = token_hex(32)
-    first, second = await publish(graph_sha256=shared), await publish(graph_sha256=shared)
-    async with database.write() as session:
-        assert await models.remove(session, first.id) == (first, (first.manifest_sha256,))
-    async with database.write() as session:
-        assert await models.remove(session, second.id) == (second, (shared, second.manifest_sha256))
-        with pytest.raises(ModelNotFound):
-            await models.remove(session, first.id)
-
-
-async def test_a_removed_fingerprint_may_be_published_again(database: Database, publish: Publish) -> None:
-    first = await publish(fingerprint="f" * 64)
-    async with database.write() as session:
-        await models.remove(session, first.id)
-    assert (await publish(fingerprint="f" * 64)).id != first.id

@@ -17,7 +17,7 @@ from forecastle.jobs import leases, queue
 from forecastle.jobs.context import JobContext
 from forecastle.jobs.job import Job
 from forecastle.jobs.journal import Journal
-from forecastle.registry import models
+from forecastle.registry import models, removal
 from forecastle.training import worker
 from forecastle.training.errors import BadRecipe
 from forecastle.training.finish import publish_model
@@ -146,7 +146,7 @@ async def test_a_deleted_model_may_be_trained_again(desk: Desk) -> None:
     made = await desk.submit()
     await desk.work_off()
     async with desk.database.write() as session:
-        await models.remove(session, made.model_id)
+        await removal.forget(session, (made.model_id,))
     again = await desk.submit()
     assert not again.duplicate
     assert again.model_id != made.model_id

@@ -13,7 +13,8 @@ from forecastle.errors import BadInput
 from forecastle.features.errors import BadExpression, TooManyMissing
 from forecastle.training import export
 from forecastle.training.errors import BadRecipe, ExportMismatch, TooFewRows, TrainingFailed
-from forecastle.training.evaluate import evaluate, fit_rows
+from forecastle.training.evaluate import evaluate
+from forecastle.training.fitting import fit_rows
 from forecastle.training.splits import Window
 from forecastle.training.steps import TRAINING, method, windows
 from forecastle.training.study import Study
@@ -73,7 +74,7 @@ def test_walk_forward_measures_every_window_and_averages(desk: Desk) -> None:
     assert manifest.metrics.keys() == {*of_decisions, *of_probabilities, "calibration_error"}
 
 
-@pytest.mark.parametrize("algorithm", ["logistic", "random_forest", "lightgbm"])
+@pytest.mark.parametrize("algorithm", ["logistic", "random_forest", "lightgbm", "xgboost", "nearest_neighbours"])
 def test_a_plain_table_with_gaps_and_categories(desk: Desk, algorithm: str) -> None:
     document = {
         "features": ["age", "trade", "hours"],

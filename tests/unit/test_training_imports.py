@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("sklearn", "lightgbm", "scipy", "onnx")
+HEAVY = ("sklearn", "lightgbm", "xgboost", "scipy", "onnx")
 
 
 def loaded(module: str, among: tuple[str, ...]) -> set[str]:

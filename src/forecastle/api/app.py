@@ -9,10 +9,20 @@ from forecastle import __version__
 from forecastle.api import aliases, docs, problems
 from forecastle.api.middleware import RequestFrame
 from forecastle.api.problems import Problem
-from forecastle.api.routes import access, datasets, features, jobs, models, operations, predictions, training
+from forecastle.api.routes import (
+    access,
+    datasets,
+    features,
+    job_events,
+    jobs,
+    models,
+    operations,
+    predictions,
+    training,
+)
 from forecastle.bootstrap import Services
 
-ROOMS = tuple(room.router for room in (access, datasets, features, training, jobs, models, predictions))
+ROOMS = tuple(room.router for room in (access, datasets, features, training, job_events, jobs, models, predictions))
 
 DESCRIPTION = """
 Bring a table, train models on it, ask them for predictions.

@@ -22,6 +22,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "predict": "Predict one row, and store the prediction.",
         "data": "Datasets.",
         "features": "Features: past-only expressions over a dataset.",
+        "check": "Proofs that can be repeated at any time.",
         "jobs": "What waits, runs and has ended.",
         "models": "Trained models: metrics, stages, removal.",
         "user": "Accounts.",

@@ -6,40 +6,40 @@ from typing import Annotated
 
 import typer
 
-from forecastle.auth import users
 from forecastle.bootstrap import Stores
+from forecastle.cli import model_filters as wanted
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
+from forecastle.errors import BadInput
 from forecastle.registry import leaderboard, models
 from forecastle.registry.describe import rank, read_manifest
-from forecastle.registry.leaderboard import CREATED, Filters
+from forecastle.registry.leaderboard import CREATED
 from forecastle.registry.manifest import Manifest
 from forecastle.registry.measures import HEADLINES, Direction, direction
 from forecastle.registry.models import Model
-from forecastle.registry.removal import remove_model
-from forecastle.serving.times import read_time
+from forecastle.registry.removal import Children, remove_all, remove_model
 from forecastle.types import Page
 
 app = typer.Typer(help="Trained models: metrics, stages, removal.", no_args_is_help=True)
 
-Wanted = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
+IdOrName = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
 ModelId = Annotated[str, typer.Argument(help="As `models list` shows it.", show_default=False)]
 
 
 @app.command("list")
 def list_models(  # noqa: PLR0917 - a listing has many filters
-    name: Annotated[str | None, typer.Option(help="Only versions of this name.")] = None,
-    stage: Annotated[str | None, typer.Option(help="dev, staging, production or archived.")] = None,
-    task: Annotated[str | None, typer.Option(help="regression or classification.")] = None,
-    algorithm: Annotated[str | None, typer.Option(help="Only models of this algorithm.")] = None,
-    dataset: Annotated[str | None, typer.Option(help="Only models trained on this dataset.")] = None,
-    tag: Annotated[str | None, typer.Option(help="Only models with this tag.")] = None,
-    parent: Annotated[str | None, typer.Option(metavar="ID", help="Only models made from this one.")] = None,
-    cohort: Annotated[str | None, typer.Option(metavar="ID", help="Only models of this search.")] = None,
-    group: Annotated[str | None, typer.Option(metavar="ID", help="Only models of this batch.")] = None,
-    owner: Annotated[str | None, typer.Option(metavar="USERNAME", help="Only models of this user.")] = None,
-    since: Annotated[str | None, typer.Option(metavar="TIME", help="Made then or later, ISO 8601.")] = None,
-    until: Annotated[str | None, typer.Option(metavar="TIME", help="Made before then, ISO 8601.")] = None,
-    text: Annotated[str | None, typer.Option(help="Part of the name, dataset or algorithm.")] = None,
+    name: wanted.Name = None,
+    stage: wanted.Stage = None,
+    task: wanted.Task = None,
+    algorithm: wanted.Algorithm = None,
+    dataset: wanted.Dataset = None,
+    tag: wanted.Tag = None,
+    parent: wanted.Parent = None,
+    cohort: wanted.Cohort = None,
+    group: wanted.Group = None,
+    owner: wanted.Owner = None,
+    since: wanted.Since = None,
+    until: wanted.Until = None,
+    text: wanted.Containing = None,
     sort: Annotated[str, typer.Option(metavar="MEASURE", help="created, skill or any measure.")] = CREATED,
     order: Annotated[
         Direction | None, typer.Option(help="Left out, the newest or the best come first.", show_default=False)
@@ -50,24 +50,12 @@ def list_models(  # noqa: PLR0917 - a listing has many filters
     as_json: JsonFlag = False,
 ) -> None:
     """Models, the newest first, or the best first by a measure."""
+    exact = {"name": name, "stage": stage, "task": task, "algorithm": algorithm, "dataset": dataset, "text": text}
+    exact |= {"tag": tag, "parent": parent, "cohort": cohort, "group": group}
 
     async def work(stores: Stores) -> Page[Model]:
         async with stores.database.read() as session:
-            filters = Filters(
-                name=name,
-                stage=stage,
-                task=task,
-                algorithm=algorithm,
-                dataset=dataset,
-                tag=tag,
-                parent=parent,
-                cohort=cohort,
-                group=group,
-                owner=(await users.find(session, owner)).id if owner else None,
-                since=read_time(since, field="since") if since else None,
-                until=read_time(until, field="until") if until else None,
-                text=text,
-            )
+            filters = await wanted.read_filters(session, owner=owner, since=since, until=until, **exact)
             return await leaderboard.list_models(session, filters, sort=sort, order=order, limit=limit, cursor=cursor)
 
     page = run(work)
@@ -83,7 +71,7 @@ def list_models(  # noqa: PLR0917 - a listing has many filters
 
 
 @app.command("show")
-def show(model: Wanted, *, as_json: JsonFlag = False) -> None:
+def show(model: IdOrName, *, as_json: JsonFlag = False) -> None:
     """One model: recipe, metrics beside baselines, importances, proof of parity."""
 
     async def work(stores: Stores) -> tuple[Model, Manifest]:
@@ -121,9 +109,63 @@ def promote(
 
 
 @app.command("remove")
-def remove(model_id: ModelId, *, as_json: JsonFlag = False) -> None:
+def remove(
+    model_id: ModelId,
+    cascade: Annotated[bool, typer.Option("--cascade", help="Remove the models made from it too.")] = False,
+    keep_children: Annotated[
+        bool, typer.Option("--keep-children", help="Leave them, with its id as part of their history.")
+    ] = False,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
     """Remove a model; predictions it made stay in the history."""
-    _done(run(lambda stores: remove_model(stores.database, stores.artifacts, model_id)), as_json=as_json)
+    if cascade and keep_children:
+        raise BadInput.at("--keep-children", expected="nothing beside --cascade", found="--keep-children")
+    children: Children = "cascade" if cascade else "keep" if keep_children else "refuse"
+    removed = run(lambda stores: remove_model(stores.database, stores.artifacts, model_id, children=children))
+    if as_json:
+        emit_json({**plain(removed.model), "descendants": removed.descendants})
+        return
+    _done(removed.model, as_json=False)
+    if removed.descendants:
+        hint(f"{len(removed.descendants)} models made from it went too")
+
+
+@app.command("remove-all")
+def remove_many(  # noqa: PLR0917 - a listing has many filters
+    name: wanted.Name = None,
+    stage: wanted.Stage = None,
+    task: wanted.Task = None,
+    algorithm: wanted.Algorithm = None,
+    dataset: wanted.Dataset = None,
+    tag: wanted.Tag = None,
+    parent: wanted.Parent = None,
+    cohort: wanted.Cohort = None,
+    group: wanted.Group = None,
+    owner: wanted.Owner = None,
+    since: wanted.Since = None,
+    until: wanted.Until = None,
+    text: wanted.Containing = None,
+    confirm: Annotated[
+        str | None, typer.Option(help="yes; anything else only tells how many would go.", show_default=False)
+    ] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove every model that passes the filters, or all. Those that stay keep the id of a parent that went."""
+    exact = {"name": name, "stage": stage, "task": task, "algorithm": algorithm, "dataset": dataset, "text": text}
+    exact |= {"tag": tag, "parent": parent, "cohort": cohort, "group": group}
+
+    async def work(stores: Stores) -> int:
+        async with stores.database.read() as session:
+            filters = await wanted.read_filters(session, owner=owner, since=since, until=until, **exact)
+        return await remove_all(stores.database, stores.artifacts, filters, confirmation=confirm)
+
+    count = run(work)
+    if as_json:
+        emit_json({"removed": count})
+    else:
+        emit_table(["removed"], [[f"{count:,}"]])
 
 
 def _done(model: Model, *, as_json: bool) -> None:

@@ -87,6 +87,12 @@ async def find(session: AsyncSession, dedupe: str) -> Job | None:
     return to_job(row) if row is not None else None
 
 
+async def get_all(session: AsyncSession, job_ids: Collection[str]) -> dict[str, Job]:
+    """The jobs of those ids, by id; ids that there are no jobs of are missing."""
+    rows = await session.scalars(select(JobRow).where(JobRow.id.in_(job_ids)))
+    return {row.id: to_job(row) for row in rows}
+
+
 async def find_all(session: AsyncSession, dedupes: Collection[str]) -> dict[str, Job]:
     """The jobs with one of these `dedupe` that are waiting, running or completed, by it."""
     rows = await session.scalars(select(JobRow).where(JobRow.dedupe.in_(dedupes), DEDUPED))

@@ -6,7 +6,8 @@ BadInput
 ├── BadFeatures            the row does not fit the model
 ├── BadStage               no such stage
 ├── BadSort                no model has the measure to sort by
-└── NotComparable          too few or too many models to lay side by side
+├── NotComparable          too few or too many models to lay side by side
+└── NotConfirmed           removing many models was not confirmed
 Conflict
 └── HasChildren            a model that others were made from
 Unavailable
@@ -19,7 +20,7 @@ Unavailable
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from forecastle.errors import BadInput, Conflict, NotFound, Unavailable, clip
+from forecastle.errors import BadInput, Conflict, FieldProblem, NotFound, Unavailable, clip
 
 SHOWN_CHILDREN = 20
 
@@ -60,6 +61,17 @@ class NotComparable(BadInput):
     """These models cannot be laid side by side."""
 
     code = "NOT_COMPARABLE"
+
+
+class NotConfirmed(BadInput):
+    """Removing many models was not confirmed."""
+
+    code = "NOT_CONFIRMED"
+
+    def __init__(self, count: int, found: str | None) -> None:
+        self.count = count
+        expected = f"yes, to remove {count:,} model{'s' * (count != 1)} for good"
+        super().__init__(problems=[FieldProblem("confirm", expected, clip(found) if found else "nothing")])
 
 
 class HasChildren(Conflict):

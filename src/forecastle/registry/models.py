@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from sqlalchemy import Select, case, delete, func, or_, select, update
+from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.registry import measures
@@ -72,7 +72,7 @@ async def publish(  # noqa: PLR0913 - what only the registry knows of a model, b
 
     Publishers wait for each other from here to the end of the session's transaction, so versions have no gaps.
     """
-    await _take_turn(session)
+    await take_turn(session)
     if known := await find_by_fingerprint(session, manifest.fingerprint):
         return known
     newest = await session.scalar(select(func.max(ModelRow.version)).where(ModelRow.name == manifest.name))
@@ -177,22 +177,6 @@ async def promote(session: AsyncSession, model_id: str, stage: str) -> Model:
     return to_model(row)
 
 
-async def remove(session: AsyncSession, model_id: str) -> tuple[Model, tuple[str, ...]]:
-    """Forget a model, and say which blobs no other model refers to now.
-
-    Remove those from the artifact store once the transaction is committed: a blob too many is harmless, one too few
-    is not.
-
-    Raises:
-        ModelNotFound: no such model.
-    """
-    await _take_turn(session)
-    model = await get(session, model_id)
-    await session.execute(delete(ModelRow).where(ModelRow.id == model_id))
-    blobs = (model.graph_sha256, model.manifest_sha256)
-    return model, tuple([blob for blob in dict.fromkeys(blobs) if not await _is_referenced(session, blob)])
-
-
 def known_stage(stage: str, *, field: str = "stage") -> Stage:
     """`stage`, if there is such a stage; `field` is what its caller calls it.
 
@@ -205,8 +189,8 @@ def known_stage(stage: str, *, field: str = "stage") -> Stage:
     raise BadStage.at(field, expected=f"one of {', '.join(STAGES)}", found=stage)
 
 
-async def _take_turn(session: AsyncSession) -> None:
-    """Wait until no other transaction publishes or removes; SQLite's write sessions already take turns."""
+async def take_turn(session: AsyncSession) -> None:
+    """Wait until no other transaction publishes or removes models; SQLite's write sessions already take turns."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_advisory_xact_lock(_PUBLISHING)))
 
@@ -220,11 +204,6 @@ async def _no_such_id(session: AsyncSession, model_id: str) -> ModelNotFound:
 async def _first(session: AsyncSession, statement: Select[ModelRow]) -> Model | None:
     row = await session.scalar(statement.limit(1))
     return None if row is None else to_model(row)
-
-
-async def _is_referenced(session: AsyncSession, sha256: str) -> bool:
-    refers = or_(ModelRow.graph_sha256 == sha256, ModelRow.manifest_sha256 == sha256)
-    return await session.scalar(select(ModelRow.id).where(refers).limit(1)) is not None
 
 
 def to_model(row: ModelRow) -> Model:

@@ -15,8 +15,8 @@ from forecastle.training.errors import TrainingFailed
 from forecastle.training.fields import CalibrationKind
 from forecastle.training.graphs import GraphBuilder
 
-LEAST = 1e-6
-"""Probabilities closer to 0 or 1 than this count as this, for a logarithm needs something to hold on to."""
+EASE = 1e-3
+"""Probabilities are drawn in by this before their logarithm is taken, for votes and averages may say 0."""
 COLDEST, HOTTEST = 0.05, 20.0
 BIN = 1e-3
 """Probabilities of one such bin are taken together before an isotonic fit, lest it has steps too steep to compute."""
@@ -68,10 +68,9 @@ class Platt:
 
     def emit(self, graph: GraphBuilder, probabilities: str) -> str:
         """Add the same to a graph."""
-        second = graph.columns(probabilities, [1])
-        clipped = graph.add("Clip", second, graph.constant(LEAST), graph.constant(1 - LEAST))
-        first = graph.add("Sub", graph.constant(1.0), clipped)
-        odds = graph.add("Sub", graph.add("Log", clipped), graph.add("Log", first))
+        eased = _emit_eased(graph, probabilities, classes=2)
+        first, second = (graph.add("Log", graph.columns(eased, [place])) for place in (0, 1))
+        odds = graph.add("Sub", second, first)
         scaled = graph.add("Mul", odds, graph.constant(self.slope))
         return graph.two_classes(graph.add("Add", scaled, graph.constant(self.intercept)))
 
@@ -81,6 +80,7 @@ class Temperature:
     """For more classes: the softmax of the logarithms over a temperature (Guo et al., 2017); hot is less certain."""
 
     temperature: float
+    classes: int
 
     @property
     def steepness(self) -> float:
@@ -94,11 +94,11 @@ class Temperature:
 
     def apply(self, probabilities: Floats) -> Floats:
         """The calibrated probabilities."""
-        return _softmax(np.log(np.maximum(probabilities, LEAST)) / self.temperature)
+        return _softmax(np.log(_eased(probabilities)) / self.temperature)
 
     def emit(self, graph: GraphBuilder, probabilities: str) -> str:
         """Add the same to a graph."""
-        logarithms = graph.add("Log", graph.add("Max", probabilities, graph.constant(LEAST)))
+        logarithms = graph.add("Log", _emit_eased(graph, probabilities, classes=self.classes))
         return graph.add("Softmax", graph.add("Div", logarithms, graph.constant(self.temperature)), axis=1)
 
 
@@ -180,14 +180,14 @@ def _fit_platt(probabilities: Floats, codes: Integers) -> Platt:
 
 
 def _fit_temperature(probabilities: Floats, codes: Integers) -> Temperature:
-    logarithms = np.log(np.maximum(probabilities, LEAST))
+    logarithms = np.log(_eased(probabilities))
 
     def loss(log_temperature: float) -> float:
         calibrated = _softmax(logarithms / np.exp(log_temperature))
         return -float(np.mean(np.log(calibrated[np.arange(len(codes)), codes])))
 
     found = minimize_scalar(loss, bounds=(np.log(COLDEST), np.log(HOTTEST)), method="bounded")
-    return Temperature(float(np.exp(found.x)))
+    return Temperature(float(np.exp(found.x)), probabilities.shape[1])
 
 
 def _fit_isotonic(second: Floats, codes: Integers) -> Isotonic:
@@ -203,9 +203,17 @@ def _fit_isotonic(second: Floats, codes: Integers) -> Isotonic:
     return Isotonic(knots, values)
 
 
+def _eased(probabilities: Floats) -> Floats:
+    return np.asarray(probabilities * (1 - probabilities.shape[1] * EASE) + EASE)
+
+
+def _emit_eased(graph: GraphBuilder, probabilities: str, *, classes: int) -> str:
+    return graph.add("Add", graph.add("Mul", probabilities, graph.constant(1 - classes * EASE)), graph.constant(EASE))
+
+
 def _log_odds(probabilities: Floats) -> Floats:
-    second = np.clip(probabilities[:, 1], LEAST, 1 - LEAST)
-    return np.log(second) - np.log(1.0 - second)
+    logarithms = np.log(_eased(probabilities))
+    return np.asarray(logarithms[:, 1] - logarithms[:, 0])
 
 
 def _sigmoid(score: Floats) -> Floats:

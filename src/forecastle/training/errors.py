@@ -10,7 +10,8 @@ Conflict
 └── SearchEnded            it has ended and cannot be cancelled any more
 ForecastleError
 └── TrainingFailed         the fit came to nothing usable
-    └── ExportMismatch     the graph does not predict what the trainer predicts
+    ├── ExportMismatch     the graph does not predict what the trainer predicts
+    └── LeakageFound       something in the training looked ahead
 """
 
 from forecastle.errors import BadInput, Conflict, FieldProblem, ForecastleError, NotFound, clip
@@ -75,3 +76,12 @@ class ExportMismatch(TrainingFailed):
             f"the exported graph differs from the trainer by {difference:.3g} on {rows:,} rows; "
             f"allowed is {atol:g} + {rtol:g} of the prediction"
         )
+
+
+class LeakageFound(TrainingFailed):
+    """Something in the training looked ahead."""
+
+    code = "LEAKAGE"
+
+    def __init__(self, finding: str) -> None:
+        super().__init__(f"the training looks ahead: {finding}")

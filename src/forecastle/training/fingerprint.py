@@ -12,7 +12,7 @@ from forecastle.training.recipe import Recipe
 from forecastle.training.schemes import Calendar, WalkForward
 from forecastle.types import Json, JsonObject
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised when the same recipe would give another model."""
 EXACT_INTEGERS = 2**53
 Walk = WalkForward | Calendar

@@ -35,7 +35,7 @@ def permutation(
     most = max(MIN_ROWS, min(MAX_ROWS, budget // (REPEATS * len(names))))
     rows = np.sort(rng.permutation(len(matrix))[:most])
     shown = matrix[rows]
-    base = loss(shown, rows)
+    base = loss(np.tile(shown, (REPEATS, 1)), np.tile(rows, REPEATS))  # as often, so that no change is exactly 0
     return {name: _growth(shown, rows, feature, loss, rng) - base for feature, name in enumerate(names)}
 
 

@@ -52,12 +52,15 @@ class Learned:
     """Codes of the classes that the training rows held, ascending."""
     classes: int
     """Number of all classes; 0 for a regression."""
+    level: float = 0.0
+    scale: float = 1.0
+    """Of a regression: mean and deviation of the target, which algorithms see brought to 0 and 1."""
     calibrator: Calibrator | None = None
 
     @property
     def atol(self) -> float:
         """How far, in absolute terms, rounding alone may take the graph from `predict`."""
-        return self.fitted.atol * (self.calibrator.steepness if self.calibrator else 1.0)
+        return self.fitted.atol * (self.calibrator.steepness if self.calibrator else self.scale)
 
     @property
     def uncalibrated(self) -> "Learned":
@@ -68,7 +71,7 @@ class Learned:
         """Predictions [N], or probabilities [N, K]: 0 for a class that was not seen."""
         predicted = self.fitted.predict(self.preprocessor.transform(matrix))
         if not self.classes:
-            return predicted
+            return predicted * self.scale + self.level
         probabilities = np.zeros((len(matrix), self.classes))
         probabilities[:, self.seen] = self.calibrator.apply(predicted) if self.calibrator else predicted
         return probabilities
@@ -76,11 +79,19 @@ class Learned:
     def emit(self, graph: GraphBuilder) -> str:
         """Add the same to a graph, from its input on; returns the name of the result."""
         predicted = self.fitted.emit(graph, self.preprocessor.emit(graph, INPUT))
+        if not self.classes:
+            scaled = graph.add("Mul", predicted, graph.constant(self.scale))
+            return graph.add("Add", scaled, graph.constant(self.level))
         if self.calibrator:
             predicted = self.calibrator.emit(graph, predicted)
-        if len(self.seen) < self.classes:
-            predicted = graph.add("MatMul", predicted, graph.constant(np.eye(self.classes)[self.seen]))
-        return predicted
+        return self._emit_unseen(graph, predicted) if len(self.seen) < self.classes else predicted
+
+    def _emit_unseen(self, graph: GraphBuilder, probabilities: str) -> str:
+        first = graph.columns(probabilities, [0])
+        padded = graph.add("Concat", probabilities, graph.add("Sub", first, first), axis=1)
+        places = np.full(self.classes, len(self.seen))
+        places[self.seen] = np.arange(len(self.seen))
+        return graph.columns(padded, places)
 
 
 def learn(method: Method, matrix: Floats, target: Floats, categories: Sequence[Categories | None]) -> Learned:
@@ -92,7 +103,7 @@ def learn(method: Method, matrix: Floats, target: Floats, categories: Sequence[C
     begun = _begin(method, matrix, target, categories)
     columns = begun.preprocessor.transform(matrix)
     fitted = _module(method).fit(columns, begun.answers(target), method.options)
-    return Learned(begun.preprocessor, fitted, begun.seen, method.classes)
+    return Learned(begun.preprocessor, fitted, begun.seen, method.classes, begun.level, begun.scale)
 
 
 def best_rounds(
@@ -133,10 +144,14 @@ def calibrate(kind: CalibrationKind, learned: Learned, matrix: Floats, codes: In
 class _Begun:
     preprocessor: Preprocessor
     seen: Integers
+    level: float
+    scale: float
 
     def answers(self, target: Floats) -> Floats:
-        """Values as they are; classes by their place among those seen."""
-        return np.searchsorted(self.seen, target).astype(np.float64) if len(self.seen) else target
+        """Values brought to mean 0 and deviation 1; classes by their place among those seen."""
+        if len(self.seen):
+            return np.searchsorted(self.seen, target).astype(np.float64)
+        return (target - self.level) / self.scale
 
 
 def _begin(method: Method, matrix: Floats, target: Floats, categories: Sequence[Categories | None]) -> _Begun:
@@ -147,7 +162,16 @@ def _begin(method: Method, matrix: Floats, target: Floats, categories: Sequence[
     preprocessor = fit(
         matrix, categories, order=method.order, fill_missing=method.fills_missing, standardise=standardises
     )
-    return _Begun(preprocessor, seen)
+    level, scale = (0.0, 1.0) if method.classes else _moments(target)
+    return _Begun(preprocessor, seen, level, scale)
+
+
+def _moments(target: Floats) -> tuple[float, float]:
+    with np.errstate(over="ignore", invalid="ignore"):
+        level, scale = float(target.mean()), float(target.std())
+    if not (np.isfinite(level) and np.isfinite(scale)):
+        raise TrainingFailed("the target's values are too large to standardise; divide them or take their log")
+    return (level, scale) if scale > 0 and target.min() < target.max() else (level, 1.0)
 
 
 def _module(method: Method) -> Any:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from forecastle.db.paging import newest_first
 from forecastle.jobs import queue
 from forecastle.jobs.errors import JobEnded
+from forecastle.jobs.job import NO_TERMS, Terms
 from forecastle.jobs.machine import ENDED
 from forecastle.jobs.tables import JobRow
 from forecastle.training import trials
@@ -33,6 +34,8 @@ class Search:
     metric: str
     planned: int
     """The most trials that there will be."""
+    terms: Terms = NO_TERMS
+    """On what terms its jobs are run."""
     status: SearchStatus = "running"
     outcome: dict[str, Any] | None = None
     """What it came to, once it has ended."""
@@ -108,14 +111,16 @@ async def standing(session: AsyncSession, search: Search) -> Standing:
 
 
 async def due(session: AsyncSession) -> list[str]:
-    """Ids of the searches with something to be done: a trial waits for a job that has ended, or is not there."""
-    statement = (
+    """Ids of the searches with something to be done: a job that a trial waits for has ended, or no trial waits."""
+    waits = TrialRow.state == "running"
+    over = (
         select(TrialRow.search_id)
         .outerjoin(JobRow, JobRow.id == TrialRow.job_id)
-        .where(TrialRow.state == "running", or_(JobRow.status.is_(None), JobRow.status.in_(ENDED)))
-        .distinct()
+        .where(waits, or_(JobRow.status.is_(None), JobRow.status.in_(ENDED)))
     )
-    return list(await session.scalars(statement))
+    waiting = select(TrialRow.search_id).where(waits, TrialRow.search_id == SearchRow.id).exists()
+    statement = select(SearchRow.id).where(SearchRow.status == "running", or_(SearchRow.id.in_(over), ~waiting))
+    return list(await session.scalars(statement.order_by(SearchRow.id)))
 
 
 async def lock(session: AsyncSession, search_id: str) -> Search | None:
@@ -163,4 +168,4 @@ async def _cancel_jobs(session: AsyncSession, under_way: Collection[Trial], *, n
 
 
 def _search(row: SearchRow) -> Search:
-    return Search(**{name: getattr(row, name) for name in _FIELDS})
+    return Search(**{name: getattr(row, name) for name in _FIELDS} | {"terms": Terms(**row.terms)})

@@ -32,6 +32,8 @@ class SearchRow(Base):
     metric: Mapped[str] = mapped_column(String(64))
     planned: Mapped[int]
     """The most trials that there will be."""
+    terms: Mapped[dict[str, Any]] = mapped_column(JsonColumn)
+    """On what terms its jobs are run."""
     status: Mapped[str] = mapped_column(String(16))
     outcome: Mapped[dict[str, Any] | None] = mapped_column(JsonColumn)
     owner: Mapped[str | None] = mapped_column(String(26))

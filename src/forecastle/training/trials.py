@@ -5,11 +5,13 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, select, update
+from sqlalchemy import ColumnElement, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.db.paging import MAX_LIMIT
 from forecastle.errors import BadInput
+from forecastle.jobs.machine import ENDED
+from forecastle.jobs.tables import JobRow
 from forecastle.registry.measures import direction
 from forecastle.training.states import TRIAL_STATES, TrialState
 from forecastle.training.tables import TrialRow
@@ -100,6 +102,24 @@ async def of_search(session: AsyncSession, search_id: str) -> tuple[Trial, ...]:
 async def of_job(session: AsyncSession, job_id: str) -> tuple[Trial, ...]:
     """The trials under way that wait for this job."""
     return await _read(session, TrialRow.job_id == job_id, TrialRow.state == "running")
+
+
+async def over(session: AsyncSession, search_id: str) -> tuple[Trial, ...]:
+    """Its trials under way whose job has ended or is not there."""
+    statement = (
+        select(TrialRow)
+        .outerjoin(JobRow, JobRow.id == TrialRow.job_id)
+        .where(TrialRow.search_id == search_id, TrialRow.state == "running")
+        .where(or_(JobRow.status.is_(None), JobRow.status.in_(ENDED)))
+        .order_by(TrialRow.number)
+    )
+    return tuple(map(_trial, await session.scalars(statement.execution_options(populate_existing=True))))
+
+
+async def count_under_way(session: AsyncSession, search_id: str) -> int:
+    """How many of its trials have not ended."""
+    here = (TrialRow.search_id == search_id, TrialRow.state == "running")
+    return await session.scalar(select(func.count()).where(*here)) or 0
 
 
 async def ranked(

@@ -15,12 +15,15 @@ from forecastle.data.storage import TableStore
 from forecastle.features import FEATURE_VERSION
 from forecastle.jobs.context import JobContext
 from forecastle.registry import manifest as manifests
+from forecastle.registry import measures
 from forecastle.registry.artifacts import ArtifactStore
-from forecastle.registry.manifest import FeatureColumn, Fold, Interval, Manifest, Parity, Regime, TargetFacts
+from forecastle.registry.manifest import FeatureColumn, Fold, Interval, Leakage, Manifest, Parity, Regime, TargetFacts
 from forecastle.training import export, importances, intervals, metrics
 from forecastle.training.arrays import Integers
+from forecastle.training.errors import LeakageFound
 from forecastle.training.evaluate import Evaluation, bound, evaluate, permutation, residuals
 from forecastle.training.fitting import FittedRows
+from forecastle.training.leakage.proof import prove
 from forecastle.training.learn import Method
 from forecastle.training.order import Order, TrainingResult
 from forecastle.training.splits import Window
@@ -64,12 +67,24 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     evaluations = _evaluate_all(study, how, cut, context)
     context.report(1 - PREPARED, "fitting on all rows")
     manifest, graph = _finish(order, study, how, evaluations)
+    if order.recipe.prove_leakage:
+        manifest = msgspec.structs.replace(manifest, leakage=_prove_leakage(order, tables, context))
     if importances.all_alike(manifest.importances):
         context.log("no feature matters to this model: it predicts the same for every row")
     context.report(1.0, "storing the model")
     store = ArtifactStore(context.artifacts_url)
     result = TrainingResult(store.put(graph), store.put(manifests.encode(manifest)), manifest, study.recipe.tags)
     return cast("JsonObject", msgspec.to_builtins(result))
+
+
+def _prove_leakage(order: Order, tables: Tables, context: JobContext) -> Leakage:
+    proof = prove(
+        order.recipe, tables, progress=lambda share, message: context.report(1 - PREPARED * (1 - share), message)
+    )
+    if proof.findings:
+        raise LeakageFound(str(proof.findings[0]))
+    context.log(f"proven that nothing looks ahead: {proof.cuts:,} cuts, {proof.rows:,} rows compared")
+    return proof.badge
 
 
 def read_tables(order: Order, store: TableStore) -> Tables:
@@ -90,8 +105,14 @@ def _evaluate_all(
         share = PREPARED + (1 - 2 * PREPARED) * number / len(windows)
         context.report(share, f"window {number + 1} of {len(windows)}", "training")
         evaluations.append(evaluate(study, method, window))
+        context.measure(number, len(windows), _measured(evaluations[-1].fold, classes=bool(method.classes)))
         context.log(f"window {number + 1} of {len(windows)}: {_told(evaluations[-1].fold)}")
     return tuple(evaluations)
+
+
+def _measured(fold: Fold, *, classes: bool) -> dict[str, float]:
+    skill = measures.skill("classification" if classes else "regression", fold.metrics, fold.baselines)
+    return fold.metrics | ({} if skill is None else {measures.SKILL: skill})
 
 
 def _told(fold: Fold) -> str:

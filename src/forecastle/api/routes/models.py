@@ -1,12 +1,14 @@
 """Models: which there are, what they say of themselves, stages, removal."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
 
 from forecastle.api.depends import AdminDep, ServicesDep, UserDep
+from forecastle.api.problems import Problem
 from forecastle.api.routes import PREFIX
 from forecastle.bootstrap import Services
 from forecastle.errors import BadInput
@@ -16,13 +18,20 @@ from forecastle.registry.leaderboard import CREATED, Filters
 from forecastle.registry.manifest import Manifest, Task
 from forecastle.registry.measures import Direction
 from forecastle.registry.models import Model
-from forecastle.registry.removal import remove_model
+from forecastle.registry.removal import Children, remove_all, remove_model
 from forecastle.serving.times import read_time
 from forecastle.types import Page
 
 router = APIRouter(prefix=PREFIX, tags=["models"])
 
 Wanted = Annotated[str, Path(description="An id, or a name: then the version that a prediction would ask.")]
+
+
+@dataclass(frozen=True, slots=True)
+class RemovedModels:
+    """How many models are gone."""
+
+    removed: int
 
 
 def _filters(  # noqa: PLR0917 - a listing has many filters
@@ -124,10 +133,35 @@ async def promote_model(
     return model
 
 
-@router.delete("/models/{model_id}", status_code=204)
-async def delete_model(services: ServicesDep, _admin: AdminDep, model_id: str) -> None:
-    """Remove a model. Its predictions stay in the history; its recipe may be trained again."""
-    await remove_model(services.database, services.artifacts, model_id)
+@router.delete("/models/all")
+async def delete_all_models(
+    services: ServicesDep,
+    _admin: AdminDep,
+    filters: FiltersDep,
+    confirm: Annotated[str | None, Query(description="`yes`; anything else only tells how many would go.")] = None,
+) -> RemovedModels:
+    """Remove every model that passes the filters, or all. Models that stay keep the id of a parent that went."""
+    count = await remove_all(services.database, services.artifacts, filters, confirmation=confirm)
+    services.serving.residents.forget_choices()
+    return RemovedModels(count)
+
+
+@router.delete("/models/{model_id}", status_code=204, responses={409: {"model": Problem}})
+async def delete_model(
+    services: ServicesDep,
+    _admin: AdminDep,
+    model_id: str,
+    cascade: Annotated[bool, Query(description="Remove the models made from it too.")] = False,
+    keep_children: Annotated[bool, Query(description="Leave them, with its id as part of their history.")] = False,
+) -> None:
+    """Remove a model. Its predictions stay in the history; its recipe may be trained again.
+
+    A model that others were made from is refused (409, they are named) unless one of the options is given.
+    """
+    if cascade and keep_children:
+        raise BadInput.at("keep_children", expected="false beside cascade=true", found="true")
+    children: Children = "cascade" if cascade else "keep" if keep_children else "refuse"
+    await remove_model(services.database, services.artifacts, model_id, children=children)
     services.serving.residents.forget_choices()
 
 

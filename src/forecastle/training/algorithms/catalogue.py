@@ -151,7 +151,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
                 ),
                 _BALANCED,
             ),
-            standardises=False,
+            standardises=True,
         ),
         Algorithm(
             "lightgbm",
@@ -190,7 +190,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
                 _EARLY_STOPPING,
                 _BALANCED,
             ),
-            standardises=False,
+            standardises=True,
         ),
         Algorithm(
             "nearest_neighbours",

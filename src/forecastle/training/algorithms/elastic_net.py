@@ -1,7 +1,7 @@
 """Linear regression with both penalties: min |y - Xw - b|² / 2N + alpha (l1_ratio |w|₁ + (1 - l1_ratio) |w|² / 2).
 
-The target is brought to deviation 1 first, so that `alpha` means the same whether prices or returns are predicted. At
-an alpha of 1 / l1_ratio or more every coefficient is 0.
+The target has deviation 1, so that `alpha` means the same whether prices or returns are predicted. At an alpha of
+1 / l1_ratio or more every coefficient is 0.
 
 Least angle regression (Efron et al., 2004) solves it exactly in finitely many steps, where coordinate descent takes
 tens of thousands of passes over columns that resemble one another. Only columns that are equal throw it off the path;
@@ -35,10 +35,8 @@ def fit(matrix: Floats, target: Floats, options: Options) -> FittedLine:
     """
     alpha, share = float(options.hyperparameters["alpha"] or 0), float(options.hyperparameters["l1_ratio"] or 0)
     means, level = matrix.mean(axis=0), float(target.mean())
-    scale = float(target.std()) or 1.0
-    columns, values = matrix - means, (target - level) / scale
-    coefficients = _solve(columns, values, l1=alpha * share, l2=alpha * (1 - share))
-    return FittedLine(coefficients * scale, level - scale * float(means @ coefficients))
+    coefficients = _solve(matrix - means, target - level, l1=alpha * share, l2=alpha * (1 - share))
+    return FittedLine(coefficients, level - float(means @ coefficients))
 
 
 def _solve(columns: Floats, values: Floats, *, l1: float, l2: float) -> Floats:

@@ -20,6 +20,9 @@ import lightgbm  # noqa: E402
 ZERO_BOUND = float(np.float32(1e-35))
 """LightGBM reads inputs whose size is not above this as 0."""
 
+ONE_ROW = 1.5
+"""What is drawn is rounded down, and nothing can be learned from no row."""
+
 
 @dataclass(frozen=True, slots=True)
 class FittedBooster:
@@ -55,7 +58,7 @@ class FittedBooster:
 def fit(matrix: Floats, target: Floats, options: Options) -> FittedBooster:
     """Fit on columns [N, P] and values or class codes [N]."""
     classes = _classes(target, options)
-    settings = _settings(classes, options)
+    settings = _settings(len(matrix), classes, options)
     return FittedBooster(
         lightgbm.train(settings, _table(matrix, target, target, settings, options), _rounds(options)), classes
     )
@@ -63,7 +66,7 @@ def fit(matrix: Floats, target: Floats, options: Options) -> FittedBooster:
 
 def best_rounds(matrix: Floats, target: Floats, held_matrix: Floats, held_target: Floats, options: Options) -> int:
     """The number of rounds after which the loss on held-out rows [M, P], [M] was least."""
-    settings = _settings(_classes(target, options), options)
+    settings = _settings(len(matrix), _classes(target, options), options)
     table = _table(matrix, target, target, settings, options)
     held = _table(held_matrix, held_target, target, settings, options, reference=table)
     patience = lightgbm.early_stopping(int(options.hyperparameters["early_stopping"] or 1), verbose=False)
@@ -79,22 +82,20 @@ def _classes(target: Floats, options: Options) -> int:
     return int(target.max()) + 1 if options.task == "classification" else 0
 
 
-def _settings(classes: int, options: Options) -> dict[str, Any]:
+def _settings(rows: int, classes: int, options: Options) -> dict[str, Any]:
     left_out = {"n_estimators", "balanced", "early_stopping"}
     given = {name: value for name, value in options.hyperparameters.items() if value is not None}
     settings: dict[str, Any] = {name: value for name, value in given.items() if name not in left_out}
-    return (
-        settings
-        | _objective(classes)
-        | {
-            "bagging_freq": int(settings["subsample"] < 1),
-            "seed": options.seed,
-            "deterministic": True,
-            "force_row_wise": True,
-            "num_threads": 1,
-            "verbosity": -1,
-        }
-    )
+    settings |= _objective(classes)
+    return settings | {
+        "subsample": max(settings["subsample"], min(1.0, ONE_ROW / rows)),
+        "bagging_freq": int(settings["subsample"] < 1),
+        "seed": options.seed,
+        "deterministic": True,
+        "force_row_wise": True,
+        "num_threads": 1,
+        "verbosity": -1,
+    }
 
 
 def _table(

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import PydanticCustomError
 
 from forecastle.errors import FieldProblem, clip
 from forecastle.training.algorithms import catalogue
@@ -22,7 +24,16 @@ MAX_VALUES = 1_000
 VALUES = "a list of values"
 VALUES_OR_RANGE = "a list of values, or a table with low and high"
 
-Number = Annotated[int | float, Field(strict=True)]
+LARGEST = 10**15
+
+
+def _number(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -LARGEST <= value <= LARGEST:
+        raise PydanticCustomError("number", f"a number from -{LARGEST:g} to {LARGEST:g}")
+    return value
+
+
+Number = Annotated[Any, BeforeValidator(_number)]
 
 
 class RangePart(Part):
@@ -31,7 +42,7 @@ class RangePart(Part):
     low: Number
     high: Number
     log: Switch = False
-    step: Annotated[int | float, Field(strict=True, gt=0)] | None = None
+    step: Annotated[Number, Field(gt=0)] | None = None
 
 
 def read(space: Mapping[str, Any], *, ranges: bool) -> tuple[Dimension, ...]:
@@ -131,7 +142,10 @@ def _range(field: str, given: Mapping[str, Any], algorithm: str | None, hyperpar
     if whole and part.step is not None and part.step != int(part.step):
         raise BadRecipe.at(f"{place}.step", expected="a whole number", found=part.step)
     _check_bounds(place, part, hyperparameter)
-    return Range(field, part.low, part.high, whole, part.log, part.step, algorithm)
+    whole_range = Range(field, part.low, part.high, whole, part.log, part.step, algorithm)
+    if part.step is None or whole_range.size is None:
+        return whole_range
+    return replace(whole_range, high=round(part.low + part.step * (whole_range.size - 1), catalogue.DIGITS))
 
 
 def _is_whole(part: RangePart, hyperparameter: Hyperparameter | None) -> bool:

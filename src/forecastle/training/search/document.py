@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from forecastle.errors import FieldProblem, clip
+from forecastle.errors import FieldProblem
 from forecastle.training.documents import explain
 from forecastle.training.errors import BadRecipe
 from forecastle.training.fields import Part
@@ -38,12 +38,14 @@ Numbers = Annotated[tuple[Annotated[float, Field(ge=0)], ...], Field(max_length=
 
 
 class Prune(Part):
-    """When a trial is stopped early: its mean so far is worse than the median of its siblings' at the same fold."""
+    """When a trial is stopped early: by its mean so far it is not among the best of its siblings at the same fold."""
 
     siblings: Few = 5
     """So many siblings must have come as far."""
     folds: Few = 1
     """So many folds a trial has at least."""
+    keep: Annotated[float, Field(strict=True, gt=0, lt=1)] = 0.5
+    """The share of siblings that may be better; 0.5 is the median rule."""
 
 
 def _switched(value: object) -> object:
@@ -156,8 +158,3 @@ def _check_size(plan: SearchPlan) -> None:
 
 def _fields(path: Sequence[int | str]) -> list[str]:
     return list((Prune if path else SearchPart).model_fields)
-
-
-def describe(field: str, value: object) -> str:
-    """A parameter in a few words."""
-    return f"{field} = {clip(value)}"

@@ -55,12 +55,13 @@ class Range:
     def draw(self, random: Random) -> Any:
         """A number, uniform on its scale."""
         if self.log:
-            return self._read(math.exp(random.uniform(math.log(self.low), math.log(self.high))))
+            return self.read(math.exp(random.uniform(math.log(self.low), math.log(self.high))))
         if self.size is None:
-            return self._read(random.uniform(self.low, self.high))
-        return self._read(self.low + (self.step or 1) * random.randrange(self.size))
+            return self.read(random.uniform(self.low, self.high))
+        return self.read(self.low + (self.step or 1) * random.randrange(self.size))
 
-    def _read(self, value: float) -> int | float:
+    def read(self, value: float) -> int | float:
+        """The value of the range that is nearest to a number."""
         bounded = min(max(value, self.low), self.high)
         return round(bounded) if self.whole else round(bounded, catalogue.DIGITS)
 

@@ -19,6 +19,7 @@ def upgrade() -> None:
         sa.Column("document", json, nullable=False),
         sa.Column("metric", sa.String(64), nullable=False),
         sa.Column("planned", sa.Integer(), nullable=False),
+        sa.Column("terms", json, nullable=False),
         sa.Column("status", sa.String(16), nullable=False),
         sa.Column("outcome", json),
         sa.Column("owner", sa.String(26)),
