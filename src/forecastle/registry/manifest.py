@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from forecastle.registry.diagnostics import Diagnostics
+
 Task = Literal["regression", "classification"]
 
 
@@ -133,6 +135,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     """What the calibration of its probabilities learned, by name; it is part of the graph."""
     interval: Interval | None = None
     """Of a regression whose recipe asks for it."""
+    diagnostics: Diagnostics = Diagnostics()
     trained_rows: int
     trained_until: str | None = None
     """Time of the last row fitted on; None without a time column."""

@@ -12,6 +12,9 @@ Direction = Literal["asc", "desc"]
 HIGHER_IS_BETTER = frozenset({"accuracy", "f1", "precision", "r2", "recall", "roc_auc", "skill"})
 """Of every other measure less is better: they are errors and losses."""
 
+UNCALIBRATED = "_uncalibrated"
+"""End of the name of a measure as it was before probabilities were calibrated."""
+
 HEADLINES: Mapping[Task, str] = {"classification": "log_loss", "regression": "rmse"}
 """The measure that a model of a task is judged by; of both, less is better."""
 
@@ -50,7 +53,7 @@ class Verdict:
 
 def direction(measure: str) -> Direction:
     """In which direction the best comes first."""
-    return "desc" if measure in HIGHER_IS_BETTER else "asc"
+    return "desc" if measure.removesuffix(UNCALIBRATED) in HIGHER_IS_BETTER else "asc"
 
 
 def verdict(task: Task, metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> Verdict | None:

@@ -1,14 +1,13 @@
 """Calibration: a map from a model's probabilities to ones that come true as often as they say.
 
 It is learned on rows that the model has not seen, keeps the order of the probabilities, and becomes part of the graph.
+The optimisers are imported where they are used: a worker that calibrates nothing need not carry them.
 """
 
 from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from scipy.optimize import minimize, minimize_scalar
-from sklearn.isotonic import isotonic_regression
 
 from forecastle.training.arrays import Floats, Integers
 from forecastle.training.errors import TrainingFailed
@@ -165,6 +164,8 @@ def fit(kind: CalibrationKind, probabilities: Floats, codes: Integers, *, classe
 
 def _fit_platt(probabilities: Floats, codes: Integers) -> Platt:
     """Least log loss against Platt's targets, which keep a small sample from being certain; the order is kept."""
+    from scipy.optimize import minimize  # noqa: PLC0415
+
     odds = _log_odds(probabilities)
     positives = int(codes.sum())
     targets = np.where(codes == 1, (positives + 1) / (positives + 2), 1 / (len(codes) - positives + 2))
@@ -180,6 +181,8 @@ def _fit_platt(probabilities: Floats, codes: Integers) -> Platt:
 
 
 def _fit_temperature(probabilities: Floats, codes: Integers) -> Temperature:
+    from scipy.optimize import minimize_scalar  # noqa: PLC0415
+
     logarithms = np.log(_eased(probabilities))
 
     def loss(log_temperature: float) -> float:
@@ -191,6 +194,8 @@ def _fit_temperature(probabilities: Floats, codes: Integers) -> Temperature:
 
 
 def _fit_isotonic(second: Floats, codes: Integers) -> Isotonic:
+    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415
+
     bins, place = np.unique(np.floor(second / BIN), return_inverse=True)
     counts = np.bincount(place, minlength=len(bins)).astype(np.float64)
     shares = np.bincount(place, codes, minlength=len(bins)) / counts

@@ -4,9 +4,9 @@ import json
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from forecastle import wording
 from forecastle.errors import FieldProblem, clip
@@ -40,6 +40,22 @@ def read_document(path: Path) -> Mapping[str, object]:
     if not isinstance(document, dict):
         raise RecipeUnreadable(f"{path}: expected a table of fields, found {clip(document)}")
     return document
+
+
+def schema_of(part: type[BaseModel]) -> dict[str, Any]:
+    """The JSON schema of a document, in one piece without references."""
+    schema = part.model_json_schema()
+    return cast("dict[str, Any]", _without_references(schema, schema.pop("$defs", {})))
+
+
+def _without_references(part: Any, definitions: Mapping[str, Any]) -> Any:
+    if isinstance(part, list):
+        return [_without_references(entry, definitions) for entry in part]
+    if not isinstance(part, dict):
+        return part
+    if "$ref" in part:
+        return _without_references(definitions[part["$ref"].rpartition("/")[2]], definitions)
+    return {name: _without_references(entry, definitions) for name, entry in part.items() if name != "discriminator"}
 
 
 def explain(error: ValidationError, *, fields: Fields) -> list[FieldProblem]:

@@ -18,7 +18,7 @@ test = 90
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
@@ -26,7 +26,7 @@ from forecastle.features.plan import MAX_FEATURES
 from forecastle.features.targets import MAX_HORIZON, Transform
 from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
-from forecastle.training.documents import explain, read_document
+from forecastle.training.documents import explain, read_document, schema_of
 from forecastle.training.errors import BadRecipe, RecipeUnreadable
 from forecastle.training.fields import MAX_NAME, MAX_TEXT, CalibrationKind, Coverage, Name, Part, Switch, Text
 from forecastle.training.schemes import SPLITS, Split
@@ -111,18 +111,7 @@ class Recipe(Part):
 
 def document_schema() -> dict[str, Any]:
     """The JSON schema of a recipe, in one piece without references."""
-    schema = Recipe.model_json_schema()
-    return cast("dict[str, Any]", _without_references(schema, schema.pop("$defs")))
-
-
-def _without_references(part: Any, definitions: Mapping[str, Any]) -> Any:
-    if isinstance(part, list):
-        return [_without_references(entry, definitions) for entry in part]
-    if not isinstance(part, dict):
-        return part
-    if "$ref" in part:
-        return _without_references(definitions[part["$ref"].rpartition("/")[2]], definitions)
-    return {name: _without_references(entry, definitions) for name, entry in part.items() if name != "discriminator"}
+    return schema_of(Recipe)
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -23,6 +23,7 @@ from forecastle.training.arrays import Integers
 from forecastle.training.errors import LeakageFound
 from forecastle.training.evaluate import Evaluation, bound, evaluate, permutation, residuals
 from forecastle.training.fitting import FittedRows
+from forecastle.training.inspection import inspect
 from forecastle.training.leakage.proof import prove
 from forecastle.training.learn import Method
 from forecastle.training.order import Order, TrainingResult
@@ -127,7 +128,8 @@ def _finish(order: Order, study: Study, method: Method, evaluations: Sequence[Ev
     graph = export.build(final.fitted.learned, features=len(study.plan.columns))
     parity = _prove(study, final.fitted, graph, [evaluation.window for evaluation in evaluations])
     manifest = _describe(order, study, final, evaluations, parity)
-    return msgspec.structs.replace(manifest, interval=interval), graph
+    looked = inspect(study, method, evaluations)
+    return msgspec.structs.replace(manifest, interval=interval, diagnostics=looked), graph
 
 
 def _interval(study: Study, evaluations: Sequence[Evaluation]) -> Interval | None:

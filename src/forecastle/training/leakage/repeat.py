@@ -62,20 +62,16 @@ def repeat(training: Training, pair: Pair, number: int) -> Iterator[Finding]:
     window, study, other = training.windows[number], pair.real, pair.other
     rows = _rows(study, window.train)
     known = rows[pair.cut.known(times_of(study))[rows]]
-    changed = list(compare.training_labels(pair, known, number))
-    yield from changed
+    yield from compare.training_labels(pair, known, number)
     if len(known) < len(rows) or not np.isin(rows, other.samples.rows).all():
         return  # trained on later rows by design, or on rows that are gone, which is a finding already
-    there = Window(_positions(other, rows), np.empty(0, dtype=np.int64))
-    here, there = (
-        training.steps.confine(each, part) for each, part in ((study, replace(window, test=there.test)), (other, there))
-    )
-    yield from compare.same_rows(
-        pair,
-        f"rows of window {number + 1} that meet the condition",
-        _rows(study, here.train),
-        _rows(other, there.train),
-    )
+    nothing: Integers = np.empty(0, dtype=np.int64)
+    here = training.steps.confine(study, replace(window, test=nothing))
+    there = training.steps.confine(other, Window(_positions(other, rows), nothing))
+    one_kept, other_kept = _rows(study, here.train), _rows(other, there.train)
+    yield from compare.same_rows(pair, f"rows of window {number + 1} that meet the condition", one_kept, other_kept)
+    if not np.array_equal(one_kept, other_kept):
+        return  # two trainings on different rows, which is a finding already
     try:
         fitted = training.steps.fit(other, method(other), there.train)
     except ForecastleError as error:
