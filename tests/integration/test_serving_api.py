@@ -107,6 +107,7 @@ async def test_a_vector_and_its_names_get_the_same_answer(user: httpx.AsyncClien
         "latency_ms": 0,
         "created_at": "2026-01-01T00:00:00Z",
         "target": {"column": "c", "value": 7.0},
+        "interval": None,
         "features": None,
         "as_of": None,
         "fallback": None,

@@ -106,7 +106,7 @@ def test_a_failed_training_is_told_and_ends_with_partial_success(cli: Cli, recip
     [
         (
             "misspelt",
-            'nearest_neighbours (did you mean ridge?), found "rigde"',
+            'lightgbm, xgboost, nearest_neighbours (did you mean ridge?), found "rigde"',
         ),
         ("unfit", "unfit.toml: tootal: at character 1: expected a column"),
     ],

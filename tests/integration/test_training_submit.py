@@ -23,7 +23,7 @@ from forecastle.training.errors import BadRecipe
 from forecastle.training.finish import publish_model
 from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe
-from forecastle.training.submit import TrainingSubmission, submit_training, take_order
+from forecastle.training.submit import TrainingSubmission, check, submit_training
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RECIPE: dict[str, Any] = {
@@ -52,9 +52,9 @@ class Desk:
 
     async def submit(self, **changes: Any) -> TrainingSubmission:
         recipe, tables = Recipe.parse(RECIPE | changes), TableStore(self.home / "datasets")
-        order = await take_order(self.database, tables, recipe, now=NOW)
+        await check(self.database, tables, [recipe])
         async with self.database.write() as session:
-            return await submit_training(session, order, owner=None, now=NOW)
+            return await submit_training(session, recipe, owner=None, now=NOW)
 
     async def work_off(self) -> Job:
         """Claim the job that waits, run it, and publish its model in the transaction that completes it."""

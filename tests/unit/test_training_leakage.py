@@ -378,7 +378,7 @@ def test_a_proof_tells_what_it_compared_and_how_far_it_has_come() -> None:
         recipe_of(PRICES), tables_of(daily()), cuts=4, progress=lambda share, message: told.append((share, message))
     )
     assert (proof.cuts, proof.features) == (4, 2)
-    assert proof.rows == 200
+    assert proof.rows == 201
     assert proof.values > 2 * proof.rows * 6
     assert told == [(number / 4, told[number][1]) for number in range(4)]
     assert told[0][1].startswith("cut 1 of 4: what came after 2020-")

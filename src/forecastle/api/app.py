@@ -18,11 +18,14 @@ from forecastle.api.routes import (
     models,
     operations,
     predictions,
+    searches,
     training,
 )
 from forecastle.bootstrap import Services
 
-ROOMS = tuple(room.router for room in (access, datasets, features, training, job_events, jobs, models, predictions))
+ROOMS = tuple(
+    room.router for room in (access, datasets, features, training, searches, job_events, jobs, models, predictions)
+)
 
 DESCRIPTION = """
 Bring a table, train models on it, ask them for predictions.

@@ -11,6 +11,7 @@ from forecastle.bootstrap import Stores
 from forecastle.cli.console import (
     Exit,
     JsonFlag,
+    about,
     emit_json,
     emit_table,
     err,
@@ -22,10 +23,9 @@ from forecastle.cli.console import (
     run,
 )
 from forecastle.data.storage import TableStore
-from forecastle.errors import BadInput, NotFound
 from forecastle.training.order import Order
 from forecastle.training.recipe import load_recipe
-from forecastle.training.submit import take_order
+from forecastle.training.submit import look_up, place
 
 if TYPE_CHECKING:
     from forecastle.training.leakage.findings import Proof
@@ -80,12 +80,9 @@ def _prove(path: Path, cuts: int) -> "Proof":
 
 async def _order(stores: Stores, path: Path) -> tuple[Order, TableStore]:
     recipe = load_recipe(existing(path))
-    try:
-        order = await take_order(stores.database, stores.tables, recipe, now=stores.clock.now())
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}", problems=error.problems) from error
-    except NotFound as error:
-        raise NotFound(f"{path}: {error}") from error
+    async with stores.database.read() as session:
+        with about(path):
+            order = place(recipe, await look_up(session, [recipe]), now=stores.clock.now())
     return order, stores.tables
 
 

@@ -12,18 +12,18 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from forecastle.bootstrap import Stores, build_runner
-from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, existing, hint, run
+from forecastle.cli.console import Exit, JsonFlag, about, emit_json, emit_table, err, existing, hint, run
 from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
-from forecastle.errors import BadInput, NotFound
 from forecastle.jobs import leases, lifeline, queue
 from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.registry import models
 from forecastle.registry.describe import read_manifest
 from forecastle.registry.manifest import Manifest
 from forecastle.registry.models import Model
+from forecastle.training import submit
 from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe, load_recipe
-from forecastle.training.submit import TrainingSubmission, submit_orders, take_order
+from forecastle.training.submit import TrainingSubmission
 
 POLL_S = 0.2
 
@@ -109,19 +109,16 @@ async def _with_model(stores: Stores, training: Training) -> Training:
 async def _submit(stores: Stores, recipes: Sequence[tuple[Path, Recipe]], terms: Terms) -> list[Training]:
     """All of them or, when one does not fit its tables, none."""
     terms.check()
-    orders = [await _order(stores, path, recipe) for path, recipe in recipes]
+    for path, recipe in recipes:
+        with about(path):
+            await submit.check(stores.database, stores.tables, [recipe])
+    made = []
     async with stores.database.write() as session:
-        made = await submit_orders(session, orders, owner=None, now=stores.clock.now(), terms=terms)
+        for path, recipe in recipes:
+            with about(path):
+                now = stores.clock.now()
+                made.append(await submit.submit_training(session, recipe, owner=None, now=now, terms=terms))
     return [Training(path, recipe, each, each.job) for (path, recipe), each in zip(recipes, made, strict=True)]
-
-
-async def _order(stores: Stores, path: Path, recipe: Recipe) -> Order:
-    try:
-        return await take_order(stores.database, stores.tables, recipe, now=stores.clock.now())
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}", problems=error.problems) from error
-    except NotFound as error:
-        raise NotFound(f"{path}: {error}") from error
 
 
 async def _see_through(stores: Stores, trainings: Sequence[Training]) -> list[Training]:

@@ -18,7 +18,7 @@ from forecastle.training import trials
 from forecastle.training.errors import SearchEnded, SearchNotFound
 from forecastle.training.states import Method, SearchStatus, TrialState
 from forecastle.training.tables import SearchRow, TrialRow
-from forecastle.training.trials import Trial
+from forecastle.training.trials import Counts, Trial
 from forecastle.types import Page
 
 
@@ -49,10 +49,9 @@ class Standing:
     """How far a search is."""
 
     search: Search
+    counts: Counts
     states: dict[TrialState, int]
     """How many trials are in each state; states that no trial is in are missing."""
-    distinct: int
-    """Different recipes among its trials."""
     best: Trial | None
     """None as long as no trial has a model and a value."""
 
@@ -105,9 +104,9 @@ async def list_searches(
 async def standing(session: AsyncSession, search: Search) -> Standing:
     """How far it is, and what is the best so far."""
     states = (await trials.count_states(session, [search.id]))[search.id]
-    distinct = await trials.count_distinct(session, search.id)
     best = await trials.ranked(session, search.id, search.metric, limit=1)
-    return Standing(search, states, distinct, next((trial for trial in best if trial.has_model), None))
+    counts = await trials.count(session, search.id)
+    return Standing(search, counts, states, next((trial for trial in best if trial.has_model), None))
 
 
 async def due(session: AsyncSession) -> list[str]:

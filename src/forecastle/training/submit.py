@@ -46,20 +46,44 @@ class TrainingSubmission:
     """The model, if it is there already."""
 
 
-async def take_order(database: Database, store: TableStore, recipe: Recipe, *, now: datetime) -> Order:
-    """The order for a recipe, checked against the columns and the rows of its tables.
+async def check(database: Database, store: TableStore, recipes: Sequence[Recipe]) -> None:
+    """Refuse recipes that do not fit the columns of their tables, or that their rows cannot bear.
+
+    To be awaited before the transaction that submits them, for it reads the tables.
 
     Raises:
-        BadInput: the recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
+        BadInput: a recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
         DatasetNotFound: a table does not exist.
         ModelNotFound: the parent does not exist.
     """
     async with database.read() as session:
-        tables = await look_up(session, [recipe])
-    order = place(recipe, tables, now=now)
-    context = {name: tables[name] for name in recipe.context}
-    await asyncio.to_thread(check_rows, recipe, tables[recipe.dataset], context, store)
-    return order
+        tables = await look_up(session, recipes)
+    await asyncio.to_thread(_check, recipes, tables, store)
+
+
+def _check(recipes: Iterable[Recipe], tables: Mapping[str, Dataset], store: TableStore) -> None:
+    for recipe in recipes:
+        dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
+        settle(recipe, dataset, context)
+        check_rows(recipe, dataset, context, store)
+
+
+async def submit_training(
+    session: AsyncSession, recipe: Recipe, *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
+) -> TrainingSubmission:
+    """Find the model of this recipe, or the job that is making it, or put a new job in the queue.
+
+    Whether the rows of its tables can bear it, `check` finds out before.
+
+    Raises:
+        BadRecipe: the recipe does not fit its table; so BadExpression and BadTarget.
+        DatasetNotFound: a table does not exist.
+        ModelNotFound: the parent does not exist.
+        BadInput: the job's terms cannot be kept.
+    """
+    order = place(recipe, await look_up(session, [recipe]), now=now)
+    (made,) = await submit_orders(session, [order], owner=owner, now=now, terms=terms)
+    return made
 
 
 async def look_up(session: AsyncSession, recipes: Iterable[Recipe]) -> Mapping[str, Dataset]:
@@ -87,8 +111,6 @@ def place(
 ) -> Order:
     """The order for a recipe, checked against the columns of its tables, with an id for the model to be.
 
-    Whether their rows can bear it, `coverage.check_rows` finds out.
-
     Raises:
         BadInput: the recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
     """
@@ -104,18 +126,6 @@ def place(
         cohort=cohort,
         group=group,
     )
-
-
-async def submit_training(
-    session: AsyncSession, order: Order, *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
-) -> TrainingSubmission:
-    """Find the model of this order's recipe, or the job that is making it, or put a new job in the queue.
-
-    Raises:
-        BadInput: the job's terms cannot be kept.
-    """
-    (made,) = await submit_orders(session, [order], owner=owner, now=now, terms=terms)
-    return made
 
 
 async def submit_orders(

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.db.paging import MAX_LIMIT
@@ -166,10 +166,23 @@ async def count_states(session: AsyncSession, search_ids: Sequence[str]) -> dict
     }
 
 
-async def count_distinct(session: AsyncSession, search_id: str) -> int:
-    """Different recipes among its trials."""
-    statement = select(func.count(TrialRow.fingerprint.distinct())).where(TrialRow.search_id == search_id)
-    return await session.scalar(statement) or 0
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many trials of a search there are."""
+
+    trials: int
+    """So far."""
+    distinct: int
+    """Different recipes among them."""
+    known: int
+    """Those whose model was there before, or was being made already."""
+
+
+async def count(session: AsyncSession, search_id: str) -> Counts:
+    """How many trials a search has."""
+    known = func.coalesce(func.sum(case((TrialRow.borrowed, 1), else_=0)), 0)
+    numbers = select(func.count(), func.count(TrialRow.fingerprint.distinct()), known)
+    return Counts(*(await session.execute(numbers.where(TrialRow.search_id == search_id))).one())
 
 
 @dataclass(frozen=True, slots=True)

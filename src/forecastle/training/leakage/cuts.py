@@ -79,9 +79,10 @@ def choose(study: Study, windows: Sequence[Window], tables: Tables, *, least: in
     times = times_of(study)
     boundaries = [cut for number, window in enumerate(windows) for cut in _boundary(clockwork, times, window, number)]
     others = max(0, least - len(boundaries))
-    gaps = _spread(_gaps(tables.frame, time), others // 2)
-    moments = {*gaps, *_spread(np.unique(times), others - len(gaps))} - {cut.after for cut in boundaries}
-    between = [_moment(moment, _last_trained(clockwork, windows, moment)) for moment in moments]
+    moments = np.setdiff1d(times, [cut.after for cut in boundaries])
+    gaps = _spread(np.intersect1d(moments, _gaps(tables.frame, time)), others // 2)
+    chosen = [*gaps, *_spread(np.setdiff1d(moments, gaps), others - len(gaps))]
+    between = [_moment(moment, _last_trained(clockwork, windows, moment)) for moment in chosen]
     return tuple(sorted([*boundaries, *between], key=lambda cut: (cut.after, cut.until is not None)))
 
 

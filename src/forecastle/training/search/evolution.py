@@ -13,8 +13,8 @@ from forecastle.features.expressions import parse_entry
 from forecastle.registry.describe import PREFERENCE, Ranking
 from forecastle.registry.manifest import Manifest
 from forecastle.registry.models import Stage
-from forecastle.training.errors import BadRecipe
 from forecastle.training.fields import Part
+from forecastle.training.offspring import recipe_of
 from forecastle.training.recipe import Recipe
 from forecastle.training.search.judging import more_is_better
 from forecastle.training.trials import Trial
@@ -65,17 +65,6 @@ def child_of(manifest: Manifest, features: Sequence[str]) -> Recipe:
     parent = recipe_of(manifest)
     kept = tuple(entry for entry in parent.features if parse_entry(entry)[0] in features)
     return parent.model_copy(update={"features": kept, "parent": manifest.id})
-
-
-def recipe_of(manifest: Manifest) -> Recipe:
-    """The recipe that made a model.
-
-    Raises:
-        BadRecipe: none did, or this version cannot read it any more.
-    """
-    if not manifest.recipe:
-        raise BadRecipe.at("model", expected="one that was trained here", found=manifest.name)
-    return Recipe.parse(manifest.recipe)
 
 
 def promotion(trials: Sequence[Trial], rules: Rules, metric: str) -> Promotion | None:

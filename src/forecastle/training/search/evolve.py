@@ -13,10 +13,10 @@ from forecastle.registry import models
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.registry.describe import rank, read_manifest
 from forecastle.registry.manifest import Manifest
-from forecastle.training import searches, submit
+from forecastle.training import offspring, searches, submit
 from forecastle.training.documents import explain
 from forecastle.training.errors import BadRecipe
-from forecastle.training.search import evolution, judging, steer
+from forecastle.training.search import judging, steer
 from forecastle.training.search.evolution import Rules
 from forecastle.training.searches import Search, Standing
 from forecastle.types import new_id
@@ -57,7 +57,7 @@ async def start_evolution(
     async with database.read() as session:
         model = await models.get(session, model_id)
         manifest = await asyncio.to_thread(read_manifest, artifacts, model)
-        recipe = evolution.recipe_of(manifest).model_copy(update={"parent": model.id})
+        recipe = offspring.again(manifest)
         tables = await submit.look_up(session, [recipe])
     _check(manifest, rules)
     search = Search(
