@@ -29,10 +29,13 @@ ALIASES = (
     ("POST", "/jobs/{job_id}/cancel", "/api/v1/jobs/{job_id}/cancel"),
     ("POST", "/jobs/{job_id}/retry", "/api/v1/jobs/{job_id}/retry"),
     ("GET", "/models", "/api/v1/models"),
+    ("GET", "/models/compare", "/api/v1/models/compare"),
     ("GET", "/models/{model_id}", "/api/v1/models/{model_id}"),
+    ("GET", "/models/{model_id}/lineage", "/api/v1/models/{model_id}/lineage"),
     ("GET", "/api/model/{model_id}/config", "/api/v1/models/{model_id}/config"),
     ("GET", "/api/model/{model_id}/importance", "/api/v1/models/{model_id}/importance"),
     ("POST", "/models/{model_id}/promote", "/api/v1/models/{model_id}/promote"),
+    ("DELETE", "/models/all", "/api/v1/models/all"),
     ("DELETE", "/models/{model_id}", "/api/v1/models/{model_id}"),
 )
 

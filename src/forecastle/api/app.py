@@ -15,6 +15,7 @@ from forecastle.api.routes import (
     features,
     job_events,
     jobs,
+    looking,
     models,
     operations,
     predictions,
@@ -24,7 +25,8 @@ from forecastle.api.routes import (
 from forecastle.bootstrap import Services
 
 ROOMS = tuple(
-    room.router for room in (access, datasets, features, training, searches, job_events, jobs, models, predictions)
+    room.router
+    for room in (access, datasets, features, training, searches, job_events, jobs, looking, models, predictions)
 )
 
 DESCRIPTION = """

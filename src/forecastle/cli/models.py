@@ -8,6 +8,7 @@ import typer
 
 from forecastle.bootstrap import Stores
 from forecastle.cli import model_filters as wanted
+from forecastle.cli import model_views
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
 from forecastle.errors import BadInput
 from forecastle.registry import leaderboard, models
@@ -19,7 +20,7 @@ from forecastle.registry.models import Model
 from forecastle.registry.removal import Children, remove_all, remove_model
 from forecastle.types import Page
 
-app = typer.Typer(help="Trained models: metrics, stages, removal.", no_args_is_help=True)
+app = typer.Typer(help="Trained models: leaderboard, comparison, lineage, stages, removal.", no_args_is_help=True)
 
 IdOrName = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
 ModelId = Annotated[str, typer.Argument(help="As `models list` shows it.", show_default=False)]
@@ -90,6 +91,10 @@ def show(model: IdOrName, *, as_json: JsonFlag = False) -> None:
     rows = [[each.feature, f"{each.importance:.4g}"] for each in ranking.features]
     emit_table(["feature", ranking.method or "importance"], rows, title="\nimportances")
     hint(f"forecastle predict {found.name} --features '[…]'    forecastle models promote {found.id} production")
+
+
+app.command("compare")(model_views.compare)
+app.command("lineage")(model_views.lineage)
 
 
 @app.command("promote")

@@ -19,20 +19,19 @@ from forecastle.training.splits import MIN_TRAIN_ROWS
 EXTENTS = 256
 
 
-def check_rows(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset], tables: TableStore) -> None:
+def check_rows(recipe: Recipe, tables: Mapping[str, Dataset], store: TableStore) -> None:
     """Prepare the times and keys of the tables as training will, and see whether enough is left.
 
     Args:
         recipe: fits the columns of its tables.
-        dataset: its table.
-        context: the tables of its context series, by name.
-        tables: where they are.
+        tables: its table and those of its context series, by name.
+        store: where they are.
 
     Raises:
         BadFrame: a key is in no row, the timeframe is malformed, or a context series has several rows a time.
         BadRecipe: joining loses too many rows, or too few are left for the horizon or the split.
     """
-    left = _measured(_Cut.of(recipe, dataset, context), tables)
+    left = _measured(_Cut.of(recipe, tables), store)
     least = MIN_TRAIN_ROWS + 1
     if left.rows < least:
         field = "keys" if recipe.keys else "timeframe" if recipe.timeframe else "dataset"
@@ -57,8 +56,9 @@ class _Cut:
     timeframe: str | None
 
     @classmethod
-    def of(cls, recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> "_Cut":
-        series = tuple((name, each.sha256) for name, each in context.items())
+    def of(cls, recipe: Recipe, tables: Mapping[str, Dataset]) -> "_Cut":
+        dataset = tables[recipe.dataset]
+        series = tuple((name, tables[name].sha256) for name in recipe.context)
         return cls(dataset.sha256, dataset.time, dataset.keys, series, recipe.keys, recipe.timeframe)
 
 
@@ -74,16 +74,16 @@ class _Extent:
 
 
 @lru_cache(maxsize=EXTENTS)
-def _measured(cut: _Cut, tables: TableStore) -> _Extent:
+def _measured(cut: _Cut, store: TableStore) -> _Extent:
     """Reading is what takes long; a table never changes under its hash."""
-    rows = _prepared(cut, tables)
+    rows = _prepared(cut, store)
     longest = rows.select(pl.len().over(cut.keys).max()).item() if cut.keys else rows.height
     times = None if cut.time is None else rows.get_column(cut.time).n_unique()
     return _Extent(rows.height, longest or 0, times)
 
 
-def _prepared(cut: _Cut, tables: TableStore) -> pl.DataFrame:
-    rows = tables.scan(cut.sha256)
+def _prepared(cut: _Cut, store: TableStore) -> pl.DataFrame:
+    rows = store.scan(cut.sha256)
     own = [name for name in (cut.time, *cut.keys) if name is not None] or rows.collect_schema().names()[:1]
     try:
         return prepare(
@@ -91,7 +91,7 @@ def _prepared(cut: _Cut, tables: TableStore) -> pl.DataFrame:
             time=cut.time,
             keys=cut.keys,
             timeframe=cut.timeframe,
-            context={name: _times(name, sha256, tables, str(cut.time)) for name, sha256 in cut.context},
+            context={name: _times(name, sha256, store, str(cut.time)) for name, sha256 in cut.context},
             select_keys=cut.selected,
         )
     except TooManyMissing as error:
@@ -100,8 +100,8 @@ def _prepared(cut: _Cut, tables: TableStore) -> pl.DataFrame:
         raise BadRecipe(problems=[problem]) from error
 
 
-def _times(name: str, sha256: str, tables: TableStore, time: str) -> pl.DataFrame:
-    rows = tables.scan(sha256)
+def _times(name: str, sha256: str, store: TableStore, time: str) -> pl.DataFrame:
+    rows = store.scan(sha256)
     return rows.select(time_of(name, rows.collect_schema(), time)).collect()
 
 

@@ -65,7 +65,7 @@ def _check(recipes: Iterable[Recipe], tables: Mapping[str, Dataset], store: Tabl
     for recipe in recipes:
         dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
         settle(recipe, dataset, context)
-        check_rows(recipe, dataset, context, store)
+        check_rows(recipe, tables, store)
 
 
 async def submit_training(
