@@ -13,8 +13,9 @@ from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain,
 from forecastle.errors import BadInput
 from forecastle.registry import leaderboard, models
 from forecastle.registry.describe import rank, read_manifest
+from forecastle.registry.folds import fold_table
 from forecastle.registry.leaderboard import CREATED
-from forecastle.registry.manifest import Manifest
+from forecastle.registry.manifest import Leakage, Manifest
 from forecastle.registry.measures import HEADLINES, Direction, direction
 from forecastle.registry.models import Model
 from forecastle.registry.removal import Children, remove_all, remove_model
@@ -87,6 +88,8 @@ def show(model: IdOrName, *, as_json: JsonFlag = False) -> None:
         return
     emit_table(["field", "value"], _facts(found, manifest))
     emit_table(["measure", found.algorithm, *found.baselines], _measures(found), title="\nout of sample")
+    windows = fold_table(manifest)
+    emit_table(windows.columns, windows.rows, title="\nwindows")
     ranking = rank(manifest)
     rows = [[each.feature, f"{each.importance:.4g}"] for each in ranking.features]
     emit_table(["feature", ranking.method or "importance"], rows, title="\nimportances")
@@ -221,13 +224,21 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
             "trained on",
             f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows",
         ],
+        ["confined to", manifest.regime and manifest.regime.expression],
         ["best naive forecast", _judged(model)],
         ["equals its training", f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"],
+        ["looks ahead", _proof(manifest.leakage)],
         ["fingerprint", model.fingerprint],
         ["parent", model.parent],
         ["tags", ", ".join(model.tags) or None],
         ["created", f"{model.created_at:%Y-%m-%d %H:%M:%S}"],
     ]
+
+
+def _proof(leakage: Leakage) -> str:
+    if leakage.status != "proven":
+        return leakage.status
+    return f"no: {leakage.status} at {leakage.cuts:,} cuts over {leakage.rows:,} rows"
 
 
 def _measures(model: Model) -> Sequence[Sequence[object]]:

@@ -42,9 +42,9 @@ def evaluate(study: Study, method: Method, window: Window) -> Evaluation:
     if not np.isfinite(predicted).all():
         raise TrainingFailed("the model predicts numbers that are not finite")
     fold = _classes(study, window, predicted) if method.classes else _values(study, window, predicted)
-    if learned.calibrator:
-        fold.metrics.update(_before(study, window, learned.uncalibrated.predict(matrix)))
-    return Evaluation(msgspec.structs.replace(fold, rounds=fitted.rounds), learned, matrix, window, predicted)
+    before = _before(study, window, learned.uncalibrated.predict(matrix)) if learned.calibrator else {}
+    fold = msgspec.structs.replace(fold, metrics=fold.metrics | before, rounds=fitted.rounds)
+    return Evaluation(fold, learned, matrix, window, predicted)
 
 
 def permutation(study: Study, evaluation: Evaluation, *, seed: int) -> dict[str, float]:
