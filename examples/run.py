@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import Any
 
 RECIPES = Path(__file__).parent / "recipes"
-HEADLINES = ("log_loss", "rmse")
-"""The measure that is compared: of classes, of numbers. Less is better."""
+TITLES = {"measure": "judged by"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +52,10 @@ TABLES = (
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One recipe, measured out of sample. `accuracy` is None where numbers are predicted."""
+    """One recipe, measured out of sample and judged by `measure`, of which less is better.
+
+    `accuracy` is None where numbers are predicted.
+    """
 
     example: str
     algorithm: str
@@ -110,21 +112,14 @@ def import_table(data: Path, home: Path, table: Table) -> int:
 def read(training: Mapping[str, Any], job: Mapping[str, Any], rows: Mapping[str, int]) -> Result:
     """The figures of one recipe."""
     recipe = Path(training["recipe"])
-    metrics = training["metrics"]
-    measure = next(name for name in HEADLINES if name in metrics)
-    naive = {name: found[measure] for name, found in training["baselines"].items() if measure in found}
-    best = min(naive, key=lambda name: naive[name])
+    verdict = training["verdict"]
     started, finished = (datetime.fromisoformat(job[name]) for name in ("started_at", "finished_at"))
     return Result(
         example=example_of(recipe),
         algorithm=training["algorithm"],
         rows=rows[tomllib.loads(recipe.read_text(encoding="utf-8"))["dataset"]],
-        measure=measure,
-        value=metrics[measure],
-        baseline=naive[best],
-        baseline_name=best,
-        beats_it=metrics[measure] < naive[best],
-        accuracy=metrics.get("accuracy"),
+        **{name: verdict[name] for name in ("measure", "value", "baseline", "baseline_name", "beats_it")},
+        accuracy=training["metrics"].get("accuracy"),
         seconds=(finished - started).total_seconds(),
         model_id=training["model_id"],
     )
@@ -155,13 +150,15 @@ def say(what: str) -> None:
 
 def show(results: Sequence[Result]) -> None:
     """One table on standard output."""
-    header = [field.name.replace("_", " ") for field in fields(Result)][:-1]
+    header = [TITLES.get(field.name, field.name.replace("_", " ")) for field in fields(Result)][:-1]
     lines = [header, *(cells(result) for result in results)]
     widths = [max(len(line[column]) for line in lines) for column in range(len(header))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
     beaten = sum(result.beats_it for result in results)
-    print(f"\n{beaten} of {len(results)} beat the best naive forecast on rows that they were not trained on.")
+    measures = " or ".join(sorted({result.measure for result in results}))
+    print(f"\n{beaten} of {len(results)} beat the best naive forecast on rows that they were not trained on,", end=" ")
+    print(f"judged by {measures}.")
 
 
 def cells(result: Result) -> list[str]:

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from forecastle.auth import users
 from forecastle.auth.keys import signing_key
@@ -14,35 +15,62 @@ from forecastle.auth.tokens import Tokens
 from forecastle.clock import Clock, SystemClock
 from forecastle.data.storage import TableStore
 from forecastle.db import Database, migrate, open_database
-from forecastle.errors import ForecastleError, SettingsError
+from forecastle.errors import ForecastleError, SettingsError, clip
 from forecastle.jobs import leases
 from forecastle.jobs.feed import JobFeed
-from forecastle.jobs.kinds import JobKind
-from forecastle.jobs.ray import RayExecutor
-from forecastle.jobs.runner import Runner
 from forecastle.registry.artifacts import ArtifactStore
-from forecastle.serving.opening import Serving, open_serving
 from forecastle.settings import Settings
 from forecastle.telemetry.metrics import Metrics
-from forecastle.training.finish import publish_model
-from forecastle.training.search import pruning
-from forecastle.training.search.steer import steer
+
+if TYPE_CHECKING:
+    from forecastle.jobs.kinds import JobKind
+    from forecastle.jobs.ray import RayExecutor
+    from forecastle.jobs.runner import Runner
+    from forecastle.serving.opening import Serving
 
 
 @dataclass(frozen=True, slots=True)
-class Services:
-    """What a process of Forecastle works with."""
+class Stores:
+    """All that is kept, and the keys to it."""
 
     settings: Settings
     clock: Clock
-    metrics: Metrics
     database: Database
     tables: TableStore
     artifacts: ArtifactStore
     passwords: Passwords
     tokens: Tokens
-    serving: Serving
+
+
+@dataclass(frozen=True, slots=True)
+class Services(Stores):
+    """What a process that predicts works with."""
+
+    metrics: Metrics
+    serving: "Serving"
     job_feed: JobFeed
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings, *, clock: Clock | None = None) -> AsyncIterator[Stores]:
+    """What is kept, opened without what predicting takes. The database need not be reachable yet.
+
+    Raises:
+        SettingsError: the settings cannot be used.
+    """
+    clock = clock or SystemClock()
+    _make_home(settings.home)
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database, home=settings.home))
+        yield Stores(
+            settings=settings,
+            clock=clock,
+            database=database,
+            tables=TableStore(settings.home / "datasets"),
+            artifacts=open_artifacts(settings),
+            passwords=await stack.enter_async_context(open_passwords()),
+            tokens=Tokens(signing_key(settings.auth, home=settings.home), settings.auth, clock),
+        )
 
 
 @asynccontextmanager
@@ -52,26 +80,31 @@ async def open_services(settings: Settings, *, clock: Clock | None = None) -> As
     Raises:
         SettingsError: the settings cannot be used.
     """
-    clock = clock or SystemClock()
-    _make_home(settings.home)
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database, home=settings.home))
-        tables = TableStore(settings.home / "datasets")
-        artifacts = ArtifactStore(artifacts_url(settings))
-        metrics = Metrics()
-        yield Services(
-            settings=settings,
-            clock=clock,
+    from forecastle.serving.opening import open_serving  # noqa: PLC0415 - ONNX Runtime, which few commands need
+
+    metrics = Metrics()
+    async with (
+        open_stores(settings, clock=clock) as stores,
+        open_serving(
+            stores.database,
+            stores.tables,
+            stores.artifacts,
+            settings=settings.serving,
+            clock=stores.clock,
             metrics=metrics,
-            database=database,
-            tables=tables,
-            artifacts=artifacts,
-            passwords=await stack.enter_async_context(open_passwords()),
-            tokens=Tokens(signing_key(settings.auth, home=settings.home), settings.auth, clock),
-            serving=await stack.enter_async_context(
-                open_serving(database, tables, artifacts, settings=settings.serving, clock=clock, metrics=metrics)
-            ),
-            job_feed=JobFeed(database),
+        ) as serving,
+    ):
+        yield Services(
+            settings=stores.settings,
+            clock=stores.clock,
+            database=stores.database,
+            tables=stores.tables,
+            artifacts=stores.artifacts,
+            passwords=stores.passwords,
+            tokens=stores.tokens,
+            metrics=metrics,
+            serving=serving,
+            job_feed=JobFeed(stores.database),
         )
 
 
@@ -89,38 +122,61 @@ def artifacts_url(settings: Settings) -> str:
     return settings.artifacts_url or (settings.home / "artifacts").as_uri()
 
 
-async def prepare(services: Services) -> str | None:
+def open_artifacts(settings: Settings) -> ArtifactStore:
+    """The store of models; nothing is connected yet.
+
+    Raises:
+        SettingsError: the URL names no kind of storage that is installed.
+    """
+    try:
+        return ArtifactStore(artifacts_url(settings))
+    except (ImportError, ValueError) as error:
+        raise SettingsError(
+            f"FORECASTLE_ARTIFACTS_URL: expected a URL that fsspec knows: {clip(error.args[0])}"
+        ) from error
+
+
+async def prepare(stores: Stores) -> str | None:
     """Bring the schema up to date and make the first admin; returns the admin's password if it was made now.
 
     Raises:
         Unavailable: the database cannot be reached.
     """
-    await migrate.upgrade(services.database)
-    return await users.ensure_admin(services.database, services.passwords, now=services.clock.now())
+    await migrate.upgrade(stores.database)
+    return await users.ensure_admin(stores.database, stores.passwords, now=stores.clock.now())
 
 
-def job_kinds(services: Services) -> Mapping[str, JobKind]:
+def job_kinds(stores: Stores) -> "Mapping[str, JobKind]":
     """Every kind of job there is."""
-    steered = partial(steer, services.database, services.artifacts, services.clock)
+    from forecastle.jobs.kinds import JobKind  # noqa: PLC0415 - few processes train
+    from forecastle.training.finish import publish_model  # noqa: PLC0415
+    from forecastle.training.search import pruning  # noqa: PLC0415
+    from forecastle.training.search.steer import steer  # noqa: PLC0415
+
+    steered = partial(steer, stores.database, stores.artifacts, stores.clock)
     train = JobKind("forecastle.training.worker:run", publish_model, measured=pruning.hear, steer=steered)
     return {"train": train}
 
 
-def build_runner(services: Services) -> Runner:
+def build_runner(stores: Stores) -> "Runner":
     """The runner of this process, knowing every kind of job."""
-    settings, kinds = services.settings, job_kinds(services)
+    from forecastle.jobs.runner import Runner  # noqa: PLC0415 - few processes train
+
+    settings, kinds = stores.settings, job_kinds(stores)
     return Runner(
-        services.database,
+        stores.database,
         kinds,
         settings=settings.jobs,
         home=settings.home,
         artifacts_url=artifacts_url(settings),
-        clock=services.clock,
+        clock=stores.clock,
         executor=_ray_executor(settings, kinds) if settings.jobs.executor == "ray" else None,
     )
 
 
-def _ray_executor(settings: Settings, kinds: Mapping[str, JobKind]) -> RayExecutor:
+def _ray_executor(settings: Settings, kinds: "Mapping[str, JobKind]") -> "RayExecutor":
+    from forecastle.jobs.ray import RayExecutor  # noqa: PLC0415 - an extra
+
     return RayExecutor(
         address=settings.jobs.ray_address,
         workers=settings.jobs.workers,

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forecastle.features.asof import features_at
+from forecastle.features.asof import row_at
 from forecastle.features.expressions import parse
 from forecastle.features.functions import CATALOGUE
 from forecastle.features.functions.declare import Function
@@ -188,7 +188,7 @@ def test_no_key_changes_another(function: Function) -> None:
 def as_of(group: str, row: int) -> dict[str, float | str | None]:
     plan, states = learned(group)
     key, time = {"ticker": bars()["ticker"][row]}, bars()["time"][row]
-    return features_at(bars(), plan, states, key=key, time=time + timedelta(minutes=5))
+    return row_at(bars(), plan, states, key=key, time=time + timedelta(minutes=5)).features
 
 
 @every_group

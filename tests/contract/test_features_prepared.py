@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from forecastle.features.asof import features_at
+from forecastle.features.asof import row_at
 from forecastle.features.frames import prepare
 from forecastle.features.plan import FeaturePlan
 
@@ -90,7 +90,7 @@ def test_features_of_prepared_rows_equal_those_as_of_their_time(timeframe: str |
     plan = FeaturePlan.of(ENTRIES, schema=frame.schema, time="time", keys=("key",), context=("SPY",))
     whole = plan.compute(frame, {})
     for row in (3, frame.height // 2, frame.height - 1):
-        at = features_at(frame, plan, {}, key={"key": frame["key"][row]}, time=frame["time"][row])
+        at = row_at(frame, plan, {}, key={"key": frame["key"][row]}, time=frame["time"][row]).features
         assert at == whole.row(row, named=True)
 
 
@@ -103,7 +103,7 @@ def test_trap_an_hourly_average_is_not_known_at_the_start_of_its_hour() -> None:
     hourly = prepare(closes, time="time", keys=(), timeframe="1h")
     plan = FeaturePlan.of(["sma(close, 1)"], schema=hourly.schema, time="time", keys=())
     moment = START.replace(hour=10, minute=5) + timedelta(days=0)
-    seen = features_at(hourly, plan, {}, key={}, time=moment)["sma(close, 1)"]
+    seen = row_at(hourly, plan, {}, key={}, time=moment).features["sma(close, 1)"]
     assert seen == closes.filter(pl.col("time") < START.replace(hour=10, minute=0))["close"][-1]
 
 

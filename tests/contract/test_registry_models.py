@@ -132,3 +132,13 @@ async def test_promotion_refuses_what_does_not_exist(database: Database, publish
             await models.promote(session, model.id, "live")
         with pytest.raises(ModelNotFound):
             await models.promote(session, "nobody", "dev")
+
+
+async def test_who_gives_a_name_where_an_id_is_needed_is_told_the_id(database: Database, publish: Publish) -> None:
+    await publish()
+    newest = await publish(stage="archived")
+    message = f"no model 'prices': that is a name, and an id is needed; its newest version is {newest.id}"
+    async with database.write() as session:
+        for asked in (models.promote(session, "prices", "dev"), models.get(session, "prices")):
+            with pytest.raises(ModelNotFound, match=message):
+                await asked

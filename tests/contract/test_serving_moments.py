@@ -21,7 +21,8 @@ from forecastle.features.frames import prepare
 from forecastle.features.plan import FeaturePlan
 from forecastle.registry.manifest import FeatureColumn, Manifest, TargetFacts
 from forecastle.serving.errors import BadMoment
-from forecastle.serving.moments import MAX_FRAMES, Frames, Moment, read_time
+from forecastle.serving.moments import MAX_FRAMES, Frames, Moment
+from forecastle.serving.times import read_time
 
 Add = Callable[..., Awaitable[Dataset]]
 MakeManifest = Callable[..., Manifest]
@@ -140,22 +141,83 @@ async def test_an_event_hides_its_own_outcome(frames: Frames, add: Add, make_man
 
 
 @pytest.mark.parametrize(
-    ("moment", "message"),
+    ("moment", "field", "message"),
     [
-        (at("2024-01-02", ticker="CCC"), "no ticker CCC; there are AAA, BBB"),
-        (at("2023-01-02", ticker="AAA"), "no row of ticker AAA at or before 2023-01-02"),
-        (at("2024-01-02"), "key: expected ticker, found nothing"),
-        (at("2024-01-02", symbol="AAA"), "symbol"),
-        (at("2024-01-02", {"close": 1.0}, ticker="AAA"), "given: expected nothing"),
+        (at("2024-01-02", ticker="CCC"), "key.ticker", "no ticker CCC; there are AAA, BBB"),
+        (at("2023-01-02", ticker="AAA"), "time", "no row of ticker AAA at or before 2023-01-02"),
+        (at("2024-01-02"), "key", "key: expected ticker, found nothing"),
+        (at("2024-01-02", symbol="AAA"), "key", "key: expected ticker, found symbol"),
+        (at("2024-01-02", ticker="AAA", Ticker="BBB"), "key", "key: expected ticker, found ticker, Ticker"),
+        (at("2024-01-02", {"close": 1.0}, ticker="AAA"), "given", "given: expected nothing"),
     ],
 )
-async def test_what_does_not_fit_the_table_is_refused(
-    frames: Frames, add: Add, make_manifest: MakeManifest, moment: Moment, message: str
+async def test_what_does_not_fit_the_table_is_refused_by_the_name_of_its_field(
+    frames: Frames, add: Add, make_manifest: MakeManifest, moment: Moment, field: str, message: str
 ) -> None:
     bars = await add("bars", BARS, "time", "ticker")
     manifest = described(make_manifest, bars, features=(FeatureColumn("now", "close"),))
-    with pytest.raises(BadInput, match=message):
+    with pytest.raises(BadInput, match=message) as caught:
         await frames.look(manifest, moment)
+    assert [problem.field for problem in caught.value.problems] == [field]
+
+
+WORKDAYS = "date,ticker,close\n" + "".join(
+    f"2024-01-{day:02},{ticker},{day}\n"
+    for day in range(1, 32)
+    for ticker in ("AAA", "BBB")
+    if day % 7 not in {6, 0} and not (ticker == "BBB" and day in {1, 2, 3, 4, 5, 15})
+)
+"""Mondays to Fridays; BBB begins on the 8th and misses the 15th."""
+
+
+@pytest.mark.parametrize(
+    ("time", "ticker", "as_of", "age"),
+    [
+        ("2024-01-01T00:00", "AAA", "2024-01-01", None),
+        ("2024-01-07T23:59", "AAA", "2024-01-05", None),
+        ("2024-02-03T00:00", "AAA", "2024-01-31", None),
+        ("2024-02-03T00:01", "AAA", "2024-01-31", "3 days"),
+        ("2024-02-03T00:01", "BBB", "2024-01-31", None),
+        ("2024-02-04T00:01", "BBB", "2024-01-31", "4 days"),
+        ("3000-01-01T00:00", "BBB", "2024-01-31", "356,447 days"),
+    ],
+)
+async def test_a_row_that_is_older_than_any_weekend_makes_it_is_warned_of(
+    frames: Frames, add: Add, make_manifest: MakeManifest, time: str, ticker: str, as_of: str, age: str | None
+) -> None:
+    bars = await add("workdays", WORKDAYS, "date", "ticker")
+    manifest = described(make_manifest, bars, features=(FeatureColumn("now", "close"),))
+    sight = await frames.look(manifest, at(time, ticker=ticker))
+    assert sight.as_of == datetime.fromisoformat(as_of).replace(tzinfo=UTC)
+    expected = f"the newest row of this key is from {as_of}T00:00:00Z, {age} before the time asked"
+    assert sight.warnings == ((expected,) if age else ())
+
+
+@pytest.mark.parametrize(
+    ("time", "age"), [("2024-01-04T23:30", None), ("2024-01-05T00:30", "1 hour"), ("2024-01-05T20:00", "21 hours")]
+)
+async def test_ages_are_told_in_the_unit_that_fits_and_tables_without_key_too(
+    frames: Frames, add: Add, make_manifest: MakeManifest, time: str, age: str | None
+) -> None:
+    index = await add("index", INDEX, "time")
+    manifest = described(
+        make_manifest, index, features=(FeatureColumn("now", "level"),), target=TargetFacts("level", "none", 1)
+    )
+    sight = await frames.look(manifest, at(time))
+    expected = f"the newest row of the table is from 2024-01-04T23:00:00Z, {age} before the time asked"
+    assert sight.warnings == ((expected,) if age else ())
+
+
+@pytest.mark.parametrize(("year", "warned"), [(2024, False), (3000, True)])
+async def test_an_event_far_beyond_the_table_is_warned_of(
+    frames: Frames, add: Add, make_manifest: MakeManifest, year: int, *, warned: bool
+) -> None:
+    matches = await add("matches", MATCHES, "date", "home", "away")
+    form = FeatureColumn("form", "mean(before(goals), 3) over home")
+    manifest = described(make_manifest, matches, features=(form,), target=TargetFacts("goals", "none", 0))
+    sight = await frames.look(manifest, at(f"{year}-01-29", {"ground": "dry"}, home="blue", away="red"))
+    assert sight.as_of == datetime(2024, 1, 27, tzinfo=UTC)
+    assert bool(sight.warnings) == warned
 
 
 async def test_a_table_without_time_has_no_moments(frames: Frames, add: Add, make_manifest: MakeManifest) -> None:

@@ -51,6 +51,7 @@ class BadRequest:
     says: tuple[str, ...]
     body: Any = None
     status: int = 422
+    kind: str = "application/json"
 
 
 @dataclass(frozen=True)
@@ -75,18 +76,31 @@ FILES = (
     BadFile("one row too wide", b"date,a,b\n" + GOOD_ROWS + b"2024-02-01,1,2,3\n", ("line 30", "3", "4")),
     BadFile("one row too short", b"date,a,b\n" + GOOD_ROWS + b"2024-02-01,1\n", ("line 30", "3", "2")),
     BadFile("a word in a column of numbers", b"a,b\n" + LATE_WORD, ("line 2002", "b", "abc", "number")),
-    BadFile("not UTF-8", b"a,b\n1,caf\xe9\n2,x\n", ("line 2", "UTF-8")),
+    BadFile("not UTF-8", b"a,b\n1,caf\xe9\n2,x\n", ("line 2", "UTF-8", "--encoding cp1252")),
+    BadFile("UTF-16 without a mark", "a,b\n1,x\n".encode("utf-16-le"), ("line 1", "--encoding utf-16-le")),
+    BadFile("an unknown encoding", b"a,b\n1,2\n", ("encoding", "klingon"), {"encoding": "klingon"}),
+    BadFile("two decimal signs in a column", b"a;b\n1,5;1\n2.5;2\n", ("line 3", "'a'", "decimal comma", "2.5")),
+    BadFile("a comma that may be either sign", b"a;b\n1,234;1\n", ("line 2", "'a'", "1,234", "--decimal")),
+    BadFile("a word among decimal commas", b"a;b\n1,5;1\n2,5;1\nabc;2\n", ("line 4", "'a'", "abc", "number")),
+    BadFile("an unknown decimal sign", b"a,b\n1,2\n", ("decimal", ";"), {"decimal": ";"}),
     BadFile("binary", b"a,b\n\x00\x01\x02,3\n", ("line 2",)),
     BadFile("the same time twice", b"date,a,b\n" + GOOD_ROWS + b"2024-01-05,9,9\n", ("2024-01-05", "duplicate")),
     BadFile("unknown time column", b"date,a,b\n" + GOOD_ROWS, ("when", "date"), {"time": "when"}),
     BadFile("unknown key column", b"date,a,b\n" + GOOD_ROWS, ("ticker",), {"key": "ticker"}),
     BadFile("dates that are none", b"date,a\nyesterday,1\ntoday,2\n", ("date", "yesterday"), {"time": "date"}),
     BadFile("an impossible date", b"date,a\n2024-02-28,1\n2024-02-31,2\n", ("2024-02-31", "3"), {"time": "date"}),
+    BadFile("a date that does not exist", b"date,a\n15/02/2020,1\n31/02/2020,2\n", ("line 3", "date", "exists")),
     BadFile("the same column twice", b"date,a,a\n" + GOOD_ROWS, ("a",)),
+    BadFile("an endless column name", b"a," + b"n" * 100_000 + b"\n1,2\n", ("line 1", "nnn", "200", "100,000")),
+    BadFile("a pattern for a column name", b"a,^v$\n1,2\n", ("line 1", "^v$")),
     BadFile("too few column names", b"date,a,b\n" + GOOD_ROWS, ("2", "3"), {"columns": "x,y"}),
     BadFile("a delimiter of two characters", b"a,b\n1,2\n", ("delimiter", ";;"), {"delimiter": ";;"}),
     BadFile("an unknown choice for duplicates", b"a,b\n1,2\n", ("duplicates", "maybe"), {"duplicates": "maybe"}),
+    BadFile("an unknown form field", b"date,a\n" + GOOD_ROWS, ("tyme", "did you mean time"), {"tyme": "date"}),
     BadFile("a quote that never ends", b'a,b\n1,"2\n3,4\n', ("line 2", "quote")),
+    BadFile("a quote that never ends in the first row", b'a,b,c\n1,"2,3\n4,5,6\n', ("line 2", "closing quote")),
+    BadFile("two quotes that never end", b'a,b\n1,"x\n2,"y\n3,z\n', ("line 2", "closing quote", "line 3")),
+    BadFile("an endless first row", b"a,b\n1," + b"x" * 300_000 + b"\n2,3\n", ("line 2", "131,072")),
     BadFile("broken JSON lines", b'{"a": 1}\n{"a": \n', ("line 2",)),
     BadFile("a Parquet file that is none", b"PAR1 nonsense PAR1", ("Parquet",)),
     BadFile("a name with a slash", b"a,b\n1,2\n", ("../etc",), name="../etc"),
@@ -124,6 +138,27 @@ RECIPES = (
         "the target's own value among the features",
         {"target": {"column": "close", "horizon": 0}, "features": ["close"]},
         ("close",),
+    ),
+    BadRecipe("a timeframe that is none", {"timeframe": "3 parsecs"}, ("timeframe", "3 parsecs", "5m, 1h or 1d")),
+    BadRecipe("a key that is in no row", {"keys": ["AAA", "ZZZ"]}, ("keys", "ZZZ", "ticker such as AAA")),
+    BadRecipe("a context that does not exist", {"context": ["indices"]}, ("indices",), status=404),
+    BadRecipe("a context without time", {"context": ["homes"]}, ("context.homes", "one time column", "none")),
+    BadRecipe(
+        "a context of several rows a time", {"context": ["bars"]}, ("context.bars", "one row a time", "2024-01-01")
+    ),
+    BadRecipe(
+        "windows longer than the table",
+        {"split": {"kind": "walk_forward", "train": 190, "test": 40}},
+        ("split", "200", "190 + 40"),
+    ),
+    BadRecipe(
+        "a window without its length", {"split": {"kind": "walk_forward", "train": 9}}, ("split.test", "nothing")
+    ),
+    BadRecipe("a horizon beyond the table", {"target": {**TARGET, "horizon": 200}}, ("target.horizon", "200")),
+    BadRecipe(
+        "a hidden column that is none",
+        {"target": {**TARGET, "hidden": ["clsoe"]}},
+        ("target.hidden.0", "clsoe", "close"),
     ),
     BadRecipe("a name that is a path", {"name": "../../etc/passwd"}, ("name",)),
 )
@@ -187,6 +222,41 @@ REQUESTS = (
         "an unknown model", "POST", PREDICT, ("nothing",), {"model": "nothing", "features": [1, 2, 3]}, status=404
     ),
     BadRequest("a model that is a number", "POST", PREDICT, ("model", "3"), {"model": 3, "features": [1, 2, 3]}),
+    BadRequest(
+        "a body that does not say it is JSON",
+        "POST",
+        PREDICT,
+        ("Content-Type", "application/json", "text/plain"),
+        {"model": "MODEL", "features": [1, 2, 3]},
+        status=415,
+        kind="text/plain",
+    ),
+    BadRequest("a method too few", "GET", PREDICT, ("/predict", "POST", "GET"), status=405),
+    BadRequest("an unknown path", "GET", f"{API}/predictt", ("predictt",), status=404),
+    BadRequest(
+        "a misspelt field", "POST", PREDICT, ("feature", "did you mean features"), {"model": "MODEL", "feature": [1]}
+    ),
+    BadRequest(
+        "features that are a text",
+        "POST",
+        PREDICT,
+        ("features", 'a list or an object, found "123"'),
+        {"features": "123"},
+    ),
+    BadRequest(
+        "a key that is null",
+        "POST",
+        PREDICT,
+        ("key.ticker", "text, found null"),
+        {"model": "MODEL", "key": {"ticker": None}, "time": "2024-07-01"},
+    ),
+    BadRequest(
+        "a name of 300 characters",
+        "POST",
+        PREDICT,
+        ("key.xxx", "200 characters"),
+        {"model": "MODEL", "key": {"x" * 300: "AAA"}, "time": "2024-07-01"},
+    ),
     BadRequest("no samples", "POST", f"{API}/batch-predict", ("samples",), {"model": "MODEL", "samples": []}),
     BadRequest(
         "101 samples",
@@ -215,7 +285,19 @@ REQUESTS = (
     BadRequest("a limit of 10,000", "GET", f"{API}/models?limit=10000", ("limit", "10000")),
     BadRequest("a cursor that is none", "GET", f"{API}/predictions/history?cursor=%00%27", ("cursor",)),
     BadRequest(
-        "a stage that is none", "POST", f"{API}/models/MODEL/promote?new_stage=live", ("live", "production"), status=400
+        "a stage that is none",
+        "POST",
+        f"{API}/models/MODEL/promote?new_stage=live",
+        ("new_stage", "live", "production"),
+        status=400,
+    ),
+    BadRequest("models of a stage that is none", "GET", f"{API}/models?stage=live", ("stage", "live"), status=400),
+    BadRequest(
+        "a promotion by name",
+        "POST",
+        f"{API}/models/bars-ridge/promote?new_stage=staging",
+        ("bars-ridge", "an id is needed", "MODEL"),
+        status=404,
     ),
     BadRequest("an unknown status", "GET", f"{API}/jobs?status=sleeping", ("status", "sleeping")),
     BadRequest(
@@ -253,7 +335,7 @@ COMMANDS = (
     BadCommand("an unknown dataset", ("data", "show", "nothing"), 5, ("nothing",)),
     BadCommand("an unknown model", ("models", "show", "nothing"), 5, ("nothing",)),
     BadCommand("an unknown job", ("jobs", "show", "nothing"), 5, ("nothing",)),
-    BadCommand("a recipe that is not there", ("train", "gone.toml"), 4, ("gone.toml",)),
+    BadCommand("a recipe that is not there", ("train", "gone.toml"), 5, ("gone.toml",)),
     BadCommand("a recipe that is no TOML", ("train", "broken.toml"), 4, ("broken.toml", "line 1")),
     BadCommand("a recipe without fields", ("train", "empty.toml"), 4, ("empty.toml", "name")),
     BadCommand("no such command", ("trian",), 2, ("trian",)),
@@ -328,9 +410,10 @@ def test_a_bad_recipe(stocked: httpx.Client, bars_recipe: Mapping[str, Any], rep
 def test_a_bad_request(admin: httpx.Client, bars_model: Mapping[str, Any], report: Report, bad: BadRequest) -> None:
     path = bad.path.replace("MODEL", bars_model["id"])
     body = None if bad.body is None else json.loads(json.dumps(bad.body).replace("MODEL", bars_model["id"]))
-    answer = admin.request(bad.method, path, json=body)
+    content = None if body is None else json.dumps(body)
+    answer = admin.request(bad.method, path, content=content, headers={"Content-Type": bad.kind})
     report.append(("request", bad.what, str(answer.status_code), answer.json().get("detail", "")))
-    _check(answer, bad.status, bad.says)
+    _check(answer, bad.status, tuple(fragment.replace("MODEL", bars_model["id"]) for fragment in bad.says))
 
 
 @pytest.fixture(scope="session")

@@ -168,6 +168,13 @@ async def test_a_malformed_form_is_unprocessable(http: httpx.AsyncClient) -> Non
     assert answer.json()["errors"][0]["field"] == "password"
 
 
+async def test_a_sign_in_of_another_kind_is_told_which_are_taken(http: httpx.AsyncClient) -> None:
+    answer = await http.post("/auth/login", content=b"username=ada", headers={"Content-Type": "text/plain"})
+    assert answer.status_code == 415
+    expected = "application/json or application/x-www-form-urlencoded"
+    assert answer.json()["errors"] == [{"field": "Content-Type", "expected": expected, "found": "text/plain"}]
+
+
 async def test_odd_credentials_are_wrong_credentials(http: httpx.AsyncClient) -> None:
     for username in ("ada\x00", "' OR 1=1 --", "a" * 100_000):
         assert (await login(http, username, "x" * 100_000)).status_code == 401

@@ -78,19 +78,21 @@ async def test_an_upload_becomes_a_dataset(http: httpx.AsyncClient) -> None:
     assert added.status_code == 201
     body = added.json()
     assert (body["name"], body["rows"], body["time"], body["keys"]) == ("prices", 2, "date", ["stock"])
-    assert body["columns"][2] == {"name": "close", "kind": "number", "missing": 1, "distinct": None}
+    assert body["columns"][2] == {"name": "close", "kind": "number", "missing": 1, "distinct": None, "note": None}
     assert (await http.get("/datasets/prices")).json() == body
     assert (await http.get("/datasets")).json() == {"items": [body], "next": None}
 
 
 async def test_every_option_is_a_form_field(http: httpx.AsyncClient) -> None:
-    content = b"1/2/2020~10:30~x~007~1\n1/2/2020~10:30~x~007~?!\n"
+    content = b"1/2/2020~10:30~\xe9~007~1\n1/2/2020~10:30~\xe9~007~?!\n"
     form: dict[str, Any] = {
         "time": "day+clock",
         "key": ["who", "shop"],
         "columns": "day,clock,who,shop,v",
         "delimiter": "~",
+        "encoding": "latin-1",
         "header": "false",
+        "decimal": ",",
         "missing": ["?!"],
         "text": ["v"],
         "duplicates": "last",
@@ -98,7 +100,7 @@ async def test_every_option_is_a_form_field(http: httpx.AsyncClient) -> None:
     }
     assert (await upload(http, "all", content, **form)).status_code == 201
     assert (await http.get("/datasets/all/rows")).json()["rows"] == [
-        {"time": "2020-02-01T10:30:00Z", "who": "x", "shop": "007", "v": None}
+        {"time": "2020-02-01T10:30:00Z", "who": "é", "shop": "007", "v": None}
     ]
 
 
@@ -159,6 +161,8 @@ async def test_the_same_upload_again_is_the_same_dataset(http: httpx.AsyncClient
         ({"delimiter": "ab"}, "delimiter"),
         ({"header": "perhaps"}, "header"),
         ({"date_format": "soon"}, "date_format"),
+        ({"encoding": "klingon"}, "encoding"),
+        ({"decimal": ";"}, "decimal"),
     ],
 )
 async def test_a_bad_field_is_named(http: httpx.AsyncClient, form: dict[str, str], field: str) -> None:
@@ -169,8 +173,54 @@ async def test_a_bad_field_is_named(http: httpx.AsyncClient, form: dict[str, str
 
 
 async def test_an_upload_needs_a_file(http: httpx.AsyncClient) -> None:
-    assert (await http.post("/datasets", data={"name": "prices"})).status_code == 422
-    assert (await http.post("/datasets", json={"name": "prices"})).status_code == 422
+    text = await http.post("/datasets", files={"name": (None, "prices"), "file": (None, "a,b")})
+    assert problem(text) == (422, "INVALID_INPUT", "file: expected a file, found a,b")
+    nothing = await http.post("/datasets", files={"name": (None, "prices")})
+    assert problem(nothing) == (422, "INVALID_INPUT", "file: expected a value, found nothing")
+
+
+async def test_an_upload_is_a_form_in_parts(http: httpx.AsyncClient) -> None:
+    for answer in (
+        await http.post("/datasets", data={"name": "prices"}),
+        await http.post("/datasets", json={"name": "prices"}),
+        await http.post("/datasets"),
+    ):
+        status, code, detail = problem(answer)
+        assert (status, code) == (415, "UNSUPPORTED_MEDIA_TYPE")
+        assert detail.startswith("Content-Type: expected multipart/form-data, found ")
+
+
+async def test_a_form_field_that_is_unknown_is_refused_and_nothing_imported(http: httpx.AsyncClient) -> None:
+    answer = await upload(http, "prices", keys="stock", tyme="date")
+    assert answer.status_code == 422
+    known = (
+        "name, file, time, key, columns, delimiter, encoding, header, decimal, missing, text, duplicates, date_format"
+    )
+    assert answer.json()["errors"] == [
+        {"field": field, "expected": f"one of {known} (did you mean {near}?)", "found": "an unknown field"}
+        for field, near in (("keys", "key"), ("tyme", "time"))
+    ]
+    assert (await http.get("/datasets")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "reason"),
+    [
+        ("multipart/form-data", b"--x--", "names no boundary"),
+        ("multipart/form-data; boundary=x", b"--y\r\n", "divided by the boundary"),
+        (
+            "multipart/form-data; boundary=x",
+            b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--\r\n",
+            "a part has no name",
+        ),
+    ],
+)
+async def test_a_form_that_cannot_be_read_says_why(
+    http: httpx.AsyncClient, kind: str, content: bytes, reason: str
+) -> None:
+    status, code, detail = problem(await http.post("/datasets", content=content, headers={"Content-Type": kind}))
+    assert (status, code) == (400, "MALFORMED_BODY")
+    assert reason in detail
 
 
 async def test_an_upload_beyond_the_limit_is_too_large(http: httpx.AsyncClient) -> None:

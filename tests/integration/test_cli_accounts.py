@@ -1,9 +1,12 @@
 """The commands for accounts, database and settings, on every database."""
 
+import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from commands import Cli
+from commands import Cli, Done
 
 from forecastle.settings import DatabaseSettings
 
@@ -63,7 +66,8 @@ def test_a_token_is_alone_on_standard_output(anywhere: Cli) -> None:
         (["user", "token", "nobody"], "", 5, "no user 'nobody'"),
         (["user", "add"], "", 2, "Missing argument 'username'"),
         (["user", "add", "ada", "--colour"], "", 2, "--colour"),
-        (["db", "upgrade", "nonsense"], "", 4, "revision: expected one that exists"),
+        (["db", "downgrade", "nonsense", "--yes"], "", 5, "revision: expected one that exists"),
+        (["db", "upgrade", "nonsense"], "", 5, "revision: expected one that exists"),
     ],
 )
 def test_what_cannot_be_done_is_said_in_one_line(
@@ -127,14 +131,88 @@ def test_settings_tell_where_they_came_from(cli: Cli, tmp_path: Path, monkeypatc
     assert "hunter22" not in shown.out + cli("config", "show").out
 
 
-def test_settings_that_can_be_used_pass(cli: Cli, home: Path) -> None:
-    assert cli("config", "check", "--json").json == {"ok": True, "home": str(home)}
-    assert str(home) in cli("config", "check").out.replace("\n", "")
+def checks(done: Done) -> dict[str, tuple[str, str]]:
+    """Of `config check --json`, state and words by check."""
+    return {each["check"]: (each["state"], each["error"] or each["found"]) for each in json.loads(done.out)["checks"]}
+
+
+def test_a_check_before_the_first_start_makes_nothing(cli: Cli, home: Path) -> None:
+    checked = cli("config", "check", "--json")
+    assert checked.json["home"] == str(home)
+    found = checks(checked)
+    assert list(found) == ["home", "space", "signing key", "artifacts", "database", "schema"]
+    assert {state for state, _ in found.values()} == {"ok"}
+    assert found["schema"][1] == "not there yet; the first start makes it"
+    assert not home.exists()
+    assert str(home) in cli("config", "check").out
+
+
+def test_a_check_looks_at_the_database(anywhere: Cli) -> None:
+    assert checks(anywhere("config", "check", "--json"))["schema"] == ("ok", "not there yet; the first start makes it")
+    assert anywhere("db", "upgrade").code == 0
+    assert checks(anywhere("config", "check", "--json"))["schema"][1].endswith("up to date")
+
+
+def test_a_check_of_a_database_that_is_away(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORECASTLE_DATABASE__URL", "postgresql://ada:hunter22@127.0.0.1:1/none")
+    checked = cli("config", "check", "--json")
+    assert checked.code == 8
+    assert json.loads(checked.out)["ok"] is False
+    found = checks(checked)
+    assert found["database"][0] == "failed"
+    assert "127.0.0.1" in found["database"][1]
+    assert found["schema"][0] == "skipped"
+    for_people = cli("config", "check")
+    assert for_people.code == 8
+    assert for_people.err.startswith("error: the database cannot be used: ")
+    assert "hunter22" not in checked.out + checked.err + for_people.out + for_people.err
+
+
+def test_a_check_of_a_schema_from_the_future(cli: Cli, home: Path) -> None:
+    assert cli("db", "upgrade").code == 0
+    with closing(sqlite3.connect(home / "forecastle.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    checked = cli("config", "check", "--json")
+    assert checked.code == 7
+    assert "9999" in checks(checked)["schema"][1]
+
+
+def test_a_check_of_a_full_disk(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("forecastle.cli.checks.LEAST_FREE_BYTES", 10**18)
+    checked = cli("config", "check")
+    assert checked.code == 8
+    assert "MB free, found" in checked.err
+
+
+def test_a_check_tells_every_error_and_ends_with_the_code_of_the_first(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("FORECASTLE_HOME", str(tmp_path / "file" / "home"))
+    monkeypatch.setenv("FORECASTLE_ARTIFACTS_URL", "nowhere://ada:hunter22@bucket/models")
+    monkeypatch.setenv("FORECASTLE_DATABASE__URL", "postgresql://ada:hunter22@127.0.0.1:1/none")
+    checked = cli("config", "check")
+    assert checked.code == 3
+    assert [line.split(": ")[1] for line in checked.err.splitlines()] == [
+        "FORECASTLE_HOME",
+        "FORECASTLE_ARTIFACTS_URL",
+        "the database cannot be used",
+    ]
+    assert "hunter22" not in checked.out + checked.err
+
+
+def test_an_address_is_shown_without_its_password_even_when_it_is_none(
+    cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORECASTLE_DATABASE__URL", "postgresql://ada:hunt/er@22@host:port/name?password=hunter22")
+    shown = cli("config", "show")
+    assert "postgresql://ada:***@host:port/name?password=***" in shown.out
 
 
 @pytest.mark.parametrize(
     ("variable", "value"),
     [
+        ("FORECASTLE_ARTIFACTS_URL", "nowhere://models"),
         ("FORECASTLE_SERVER__PORT", "many"),
         ("FORECASTLE_DATABASE__URL", "mysql://host/name"),
         ("FORECASTLE_AUTH__SECRET", "short"),
@@ -145,7 +223,8 @@ def test_settings_that_cannot_be_used_are_named(
     cli: Cli, monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    failed = cli("config", "check")
-    assert failed.code == 3
-    assert variable in failed.err
-    assert "Traceback" not in failed.err
+    for command in (("config", "check"), ("serve", "--port", "0")):
+        failed = cli(*command)
+        assert failed.code == 3
+        assert failed.err.startswith(f"error: {variable}")
+        assert len(failed.err.splitlines()) == 1

@@ -52,16 +52,26 @@ def test_people_see_tables_and_the_next_step(data: Cli, prices: str) -> None:
     assert data("show", "prices").out == added.out
 
 
+def test_people_are_told_how_numbers_were_written(data: Cli, tmp_path: Path) -> None:
+    (tmp_path / "eu.csv").write_text("price;n\n1.234,5;1\n2,5;2\n")
+    added = data("add", "eu.csv", "--name", "eu")
+    assert "price: numbers with a decimal comma, such as 1.234,5" in added.err
+    assert "price: numbers with a decimal comma, such as 1.234,5" in data("show", "eu").err
+    notes = [column["note"] for column in data("show", "eu", "--json").json["columns"]]
+    assert notes == ["numbers with a decimal comma, such as 1.234,5", None]
+
+
 def test_every_option_is_a_flag(data: Cli, tmp_path: Path) -> None:
-    (tmp_path / "t.txt").write_text("1/2/2020\t10:30\tx\t007\t1\n1/2/2020\t10:30\tx\t007\t?!\n")
+    (tmp_path / "t.txt").write_bytes(b"1/2/2020\t10:30\t\xe9\t007\t1\n1/2/2020\t10:30\t\xe9\t007\t?!\n")
     done = data(
         *("add", "t.txt", "--name", "all", "--time", "day+clock", "--key", "who", "--key", "shop"),
         *("--columns", "day,clock,who,shop,v", "--delimiter", "tab", "--no-header", "--missing", "?!"),
+        *("--encoding", "latin-1", "--decimal", ","),
         *("--text", "v", "--duplicates", "last", "--date-format", "D/M/Y", "--json"),
     )
     assert done.json["rows"] == 1
     assert data("rows", "all", "--json").json == [
-        {"time": "2020-02-01T10:30:00Z", "who": "x", "shop": "007", "v": None}
+        {"time": "2020-02-01T10:30:00Z", "who": "é", "shop": "007", "v": None}
     ]
 
 
@@ -72,6 +82,7 @@ def test_every_option_is_a_flag(data: Cli, tmp_path: Path) -> None:
         (["add", "prices.csv", "--name", "a b"], 4, "error: name: expected 1 to 100 letters"),
         (["add", "prices.csv"], 2, "Missing option '--name'"),
         (["add", "prices.csv", "--name", "x", "--duplicates", "new"], 2, "'new' is not one of"),
+        (["add", "prices.csv", "--name", "x", "--encoding", "no"], 4, "error: encoding: expected an encoding such as"),
         (["add", "prices.csv", "--name", "x", "--key", "no"], 4, "found 'no'"),
         (["add", "bad.csv", "--name", "x"], 4, "error: bad.csv: line 3: expected 2 fields, found 1"),
         (["add", "[bold].csv", "--name", "x"], 4, "error: [bold].csv: line 3: expected 2 fields, found 1"),

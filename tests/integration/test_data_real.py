@@ -93,7 +93,7 @@ def test_the_header_that_does_not_fit_is_a_clear_error(cli: Cli) -> None:
 def test_kinds_and_missing_values_of_the_quirky_ones(cli: Cli) -> None:
     _, tickers, _ = cli("data add market/tickers-daily-2015-2017.csv --name tickers --key Stock")
     assert tickers["columns"][0]["name"] == "Date"
-    assert tickers["columns"][-1] == {"name": "Stock", "kind": "category", "missing": 0, "distinct": 5}
+    assert tickers["columns"][-1] == {"name": "Stock", "kind": "category", "missing": 0, "distinct": 5, "note": None}
     _, first, _ = cli("data rows tickers --limit 5")
     assert [row["Stock"] for row in first] == ["AAPL", "COKE", "GOOGL", "TSLA", "YHOO"]
     _, adult, _ = cli(f"data add tabular/adult-no-header.csv --name adult --columns {ADULT}")
@@ -103,7 +103,7 @@ def test_kinds_and_missing_values_of_the_quirky_ones(cli: Cli) -> None:
         "occupation": 1843,
         "native_country": 583,
     }
-    assert columns["income"] == {"name": "income", "kind": "category", "missing": 0, "distinct": 2}
+    assert columns["income"] == {"name": "income", "kind": "category", "missing": 0, "distinct": 2, "note": None}
     assert columns["age"]["kind"] == "number"
     _, epl, _ = cli("data add football/epl-matches-2010-2023.csv --name epl --key home --key away")
     columns = {column["name"]: column for column in epl["columns"]}

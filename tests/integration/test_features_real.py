@@ -5,7 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from forecastle.features.asof import features_at
+from forecastle.features.asof import row_at
 from forecastle.features.frames import prepare
 from forecastle.features.functions import CATALOGUE
 from forecastle.features.plan import FeaturePlan
@@ -33,7 +33,8 @@ def test_football_form_before_every_hundredth_match(real_data: Path) -> None:
     assert whole.null_count().sum_horizontal()[0] < 0.2 * frame.height
     for row in range(0, frame.height, 100):
         key = frame.select("home", "away").row(row, named=True)
-        assert features_at(frame, plan, {}, key=key, time=frame["date"][row], event=True) == whole.row(row, named=True)
+        at = row_at(frame, plan, {}, key=key, time=frame["date"][row], event=True)
+        assert at.features == whole.row(row, named=True)
 
 
 @pytest.mark.parametrize("timeframe", [None, "1w"])
@@ -47,5 +48,5 @@ def test_every_function_on_five_tickers(real_data: Path, timeframe: str | None) 
     states = plan.fit(frame)
     whole = plan.compute(frame, states)
     for row in range(7, frame.height, frame.height // 5):
-        at = features_at(frame, plan, states, key={"Stock": frame["Stock"][row]}, time=frame["Date"][row])
+        at = row_at(frame, plan, states, key={"Stock": frame["Stock"][row]}, time=frame["Date"][row]).features
         assert at == whole.row(row, named=True)

@@ -109,6 +109,7 @@ async def test_a_vector_and_its_names_get_the_same_answer(user: httpx.AsyncClien
         "target": {"column": "c", "value": 7.0},
         "interval": None,
         "features": None,
+        "as_of": None,
         "fallback": None,
         "warnings": [],
     }
@@ -178,6 +179,37 @@ async def test_a_bad_request_names_its_field(
     assert answer.headers["content-type"] == "application/problem+json"
     assert any(each["field"].startswith(field) for each in answer.json()["errors"]), answer.json()
     assert (await user.get("/predictions")).json()["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"features": [1, 2], "model": "m" * 201}, "model"),
+        ({"key": {"t" * 201: "A"}, "time": "2024-01-01"}, f"key.{'t' * 59}…"),
+        ({"key": {"ticker": "A" * 2_001}, "time": "2024-01-01"}, "key.ticker"),
+        ({"key": {f"k{number}": "A" for number in range(1_001)}, "time": "2024-01-01"}, "key"),
+        ({"key": {"ticker": "A"}, "time": "2" * 201}, "time"),
+        ({"given": {"g" * 201: 1}, "time": "2024-01-01"}, f"given.{'g' * 59}…"),
+        ({"given": {"ground": "w" * 2_001}, "time": "2024-01-01"}, "given.ground"),
+    ],
+)
+async def test_names_and_texts_of_any_length_are_refused(
+    user: httpx.AsyncClient, publish: Publish, body: dict[str, Any], field: str
+) -> None:
+    await publish()
+    answer = await user.post("/predict", json=body)
+    assert answer.status_code == 422
+    (problem,) = answer.json()["errors"]
+    assert problem["field"] == field
+    assert problem["expected"].startswith("at most ")
+    assert len(answer.json()["detail"]) < 300
+
+
+async def test_a_million_bad_samples_are_refused_in_a_line(user: httpx.AsyncClient, publish: Publish) -> None:
+    await publish()
+    answer = await user.post("/batch-predict", json={"samples": [1] * 600_000})
+    assert answer.status_code == 422
+    assert answer.json()["detail"] == "samples.0: expected a list or an object, found 1"
 
 
 @pytest.mark.parametrize("samples", [[], [[1, 2]] * 101, [[1, 2], [1]], [[1, 2], "12"], [5]])
@@ -263,8 +295,10 @@ async def test_feedback_that_does_not_fit_is_refused(
 ) -> None:
     await publish()
     made = (await user.post("/predict", json={"features": [1, 2]})).json()["id"]
-    answer = await user.post("/feedback", content=_json({"prediction_id": made, **body}))
+    content = _json({"prediction_id": made, **body})
+    answer = await user.post("/feedback", content=content, headers={"Content-Type": "application/json"})
     assert answer.status_code == 422, answer.text
+    assert (await user.get(f"/predictions/{made}")).json()["feedback"] is None
 
 
 # --- as of a key and a time --------------------------------------------------------------------------------------
@@ -307,6 +341,40 @@ async def test_a_key_and_a_time_give_what_their_features_give(user: httpx.AsyncC
     assert stored["features"] == dated.json()["features"]
 
 
+@pytest.mark.usefixtures("series")
+async def test_an_answer_says_as_of_when_and_warns_when_that_is_long_ago(user: httpx.AsyncClient) -> None:
+    for time, as_of, warnings in (
+        ("2024-01-05T18:00:00+02:00", "2024-01-05T00:00:00Z", []),
+        (
+            "3000-01-01",
+            "2024-01-10T00:00:00Z",
+            ["the newest row of this key is from 2024-01-10T00:00:00Z, 356,468 days before the time asked"],
+        ),
+    ):
+        answer = (await user.post("/predict", json={"key": {"ticker": "B"}, "time": time})).json()
+        assert (answer["as_of"], answer["warnings"]) == (as_of, warnings)
+        stored = (await user.get(f"/predictions/{answer['id']}")).json()
+        assert (stored["as_of"], stored["warnings"]) == (as_of, warnings)
+
+
+@pytest.mark.usefixtures("series")
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({"key": {"ticker": "C"}, "time": "2024-01-05"}, "key.ticker"),
+        ({"key": {"ticker": "B"}, "time": "1999-01-05"}, "time"),
+        ({"key": {"ticker": "B"}, "time": "soon"}, "time"),
+        ({"key": {"stock": "B"}, "time": "2024-01-05"}, "key"),
+        ({"key": {"ticker": "a\0"}, "time": "2024-01-05"}, "key.ticker"),
+    ],
+)
+async def test_a_bad_moment_names_its_field(user: httpx.AsyncClient, body: dict[str, Any], field: str) -> None:
+    answer = await user.post("/predict", json=body)
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == [field]
+    assert all(each["expected"] and each["found"] for each in answer.json()["errors"])
+
+
 # --- models ------------------------------------------------------------------------------------------------------
 
 
@@ -325,7 +393,9 @@ async def test_models_are_listed_newest_first_and_filtered(
     assert await ids(stage="production") == [made[0].id]
     page = (await user.get("/models", params={"limit": 2})).json()
     assert await ids(cursor=page["next"]) == [made[0].id]
-    assert (await user.get("/models", params={"stage": "live"})).status_code == 400
+    unknown = await user.get("/models", params={"stage": "live"})
+    assert unknown.status_code == 400
+    assert [each["field"] for each in unknown.json()["errors"]] == ["stage"]
 
 
 async def test_a_model_shows_itself(user: httpx.AsyncClient, publish: Publish) -> None:
@@ -341,6 +411,34 @@ async def test_a_model_shows_itself(user: httpx.AsyncClient, publish: Publish) -
         "method": "coefficient",
         "features": [{"feature": "b", "importance": -2.0}, {"feature": "a", "importance": 1.0}],
     }
+
+
+async def test_a_name_shows_the_version_that_a_prediction_would_ask(
+    user: httpx.AsyncClient, admin: httpx.AsyncClient, publish: Publish
+) -> None:
+    made = [
+        await publish(recipe={"seed": seed}, importances={"tree": {"a": float(seed), "b": 0.0}}) for seed in range(3)
+    ]
+    await admin.post(f"/models/{made[0].id}/promote", params={"new_stage": "archived"})
+    for promoted, answers in ((None, made[2]), (made[1], made[1])):
+        if promoted is not None:
+            await admin.post(f"/models/{promoted.id}/promote", params={"new_stage": "production"})
+        asked = await user.post("/predict", json={"model": "prices", "features": [1, 2]})
+        assert asked.json()["model"]["id"] == answers.id
+        for part in ("", "/config", "/importance"):
+            by_name, by_id = await user.get(f"/models/prices{part}"), await user.get(f"/models/{answers.id}{part}")
+            assert by_name.status_code == 200
+            assert by_name.json() == by_id.json()
+    near = await user.get("/models/price/config")
+    assert (near.status_code, near.json()["detail"]) == (404, "there is no model 'price'; did you mean prices?")
+
+
+async def test_a_bad_stage_is_named_as_its_parameter_is(admin: httpx.AsyncClient, publish: Publish) -> None:
+    model = await publish()
+    answer = await admin.post(f"/models/{model.id}/promote", params={"new_stage": "live"})
+    assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_STAGE")
+    expected = "one of dev, staging, production, archived"
+    assert answer.json()["errors"] == [{"field": "new_stage", "expected": expected, "found": "live"}]
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,7 @@ def test_models_and_predictions_by_command(trained: Cli) -> None:
     shown = trained("models", "show", "bars", "--json").json
     assert shown["id"] == listed[0]["id"]
     assert shown["manifest"]["features"][1]["categories"] == ["A", "B"]
+    assert shown["verdict"]["baseline"] == min(each["rmse"] for each in shown["baselines"].values())
 
     by_time = trained("predict", "bars", "--key", "ticker=A", "--time", "2024-02-10", "--json").json
     assert by_time["target"]["column"] == "close"
@@ -49,8 +50,8 @@ def test_models_and_predictions_by_command(trained: Cli) -> None:
     vector = trained("predict", shown["id"], "--features", listed_features, "--json").json
     assert by_time["prediction"] == named["prediction"] == vector["prediction"]
 
-    for people in (("models", "list"), ("models", "show", "bars")):
-        assert "bars" in trained(*people).out
+    assert "judged by" in trained("models", "list").out
+    assert f"rmse {shown['metrics']['rmse']:.5g} against" in trained("models", "show", "bars").out
     unseen = trained("predict", "bars", "--features", '[0.1, "Z"]')
     assert "prediction" in unseen.out
     assert "not seen in training" in unseen.err
@@ -58,6 +59,9 @@ def test_models_and_predictions_by_command(trained: Cli) -> None:
     promoted = trained("models", "promote", shown["id"], "production", "--json").json
     assert promoted["stage"] == "production"
     assert trained("predict", "--features", '[0.1, "A"]', "--json").json["model"]["id"] == shown["id"]
+    by_name = trained("models", "remove", "bars")
+    assert by_name.code == 5
+    assert f"an id is needed; its newest version is {shown['id']}" in by_name.err
     assert shown["id"] in trained("models", "remove", shown["id"]).out
     assert trained("models", "list", "--json").json == {"items": [], "next": None}
 

@@ -82,11 +82,18 @@ async def test_algorithms_are_listed_with_what_can_be_set(http: httpx.AsyncClien
 async def test_a_recipe_is_accepted_once_and_recognised_after_that(http: httpx.AsyncClient) -> None:
     first = await http.post("/train", json=RECIPE)
     assert first.status_code == 202
-    assert first.json().keys() == {"job_id", "model_id", "fingerprint", "duplicate", "status"}
+    assert first.json().keys() == {"job_id", "model_id", "name", "fingerprint", "duplicate", "status"}
     assert (first.json()["duplicate"], first.json()["status"]) == (False, "pending")
     again = await http.post("/train", json=RECIPE | {"features": ["b", "a"]})
     assert again.status_code == 200
     assert again.json() == first.json() | {"duplicate": True}
+
+
+async def test_under_another_name_a_recipe_is_told_the_name_it_is_known_by(http: httpx.AsyncClient) -> None:
+    first = await http.post("/train", json=RECIPE)
+    assert first.json()["name"] == "sums"
+    again = await http.post("/train", json=RECIPE | {"name": "totals"})
+    assert (again.status_code, again.json()["name"]) == (200, "sums")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,14 @@ async def test_a_recipe_is_accepted_once_and_recognised_after_that(http: httpx.A
         ({"nonsense": 1}, 422, "nonsense"),
         ({"split": {"kind": "walk_forward", "train": 10, "test": 5}}, 422, "split.kind"),
         ({"features": ["c"]}, 422, "c"),
+        ({"timeframe": "3 parsecs"}, 422, "timeframe"),
+        ({"target": {"column": "total", "hidden": ["a", "c"]}}, 422, "target.hidden.1"),
+        ({"target": {"column": "total", "horizon": 1}}, 422, "target.horizon"),
+        ({"target": {"column": "total", "transform": "log_return", "horizon": 0}}, 422, "target.horizon"),
+        ({"keys": ["x"]}, 422, "keys"),
+        ({"split": {"kind": "chronological", "test": 2}}, 422, "split.test"),
         ({"dataset": "nowhere"}, 404, None),
+        ({"context": ["nowhere"]}, 404, None),
         ({"parent": "0" * 26}, 404, None),
     ],
 )

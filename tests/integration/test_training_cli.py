@@ -37,9 +37,41 @@ def test_recipes_are_trained_here_when_nobody_else_does(cli: Cli, recipes: dict[
     again = cli("train", recipes["ridge"], "--json").json[0]
     assert again["duplicate"]
     assert again["model_id"] == ridge["model_id"]
+    assert again["verdict"]["measure"] == "rmse"
     shown = cli("train", recipes["ridge"])
     assert "completed, known already" in shown.out
     assert "beats it" in shown.out
+    assert "judged by" in shown.out
+    assert f"{again['trained_rows']:,} rows" in shown.out
+
+
+def test_what_a_training_took_is_told(cli: Cli, recipes: dict[str, str]) -> None:
+    (made,) = cli("train", recipes["ridge"], "--json").json
+    manifest = cli("models", "show", "sums", "--json").json["manifest"]
+    assert made["trained_rows"] == manifest["trained_rows"] == 60
+    assert made["fit_seconds"] == manifest["fit_seconds"] > 0
+    assert made["verdict"] == {
+        "measure": "rmse",
+        "value": made["metrics"]["rmse"],
+        "baseline": made["baselines"]["mean"]["rmse"],
+        "baseline_name": "mean",
+        "beats_it": True,
+    }
+
+
+def test_a_known_recipe_under_another_name_is_told_the_first(cli: Cli, recipes: dict[str, str], tmp_path: Path) -> None:
+    text = (tmp_path / recipes["ridge"]).read_text()
+    (tmp_path / "other.toml").write_text(text.replace('"sums"', '"totals"'))
+    (waiting, same) = cli("train", recipes["ridge"], "other.toml", "--no-watch", "--json").json
+    assert (same["status"], same["job_id"], same["model_name"]) == ("pending", waiting["job_id"], "sums")
+    cli("train", recipes["ridge"])
+    (known,) = cli("train", "other.toml", "--no-watch", "--json").json
+    assert (known["name"], known["model_name"], known["version"]) == ("totals", "sums", 1)
+    assert "completed, known as sums" in cli("train", "other.toml").out
+
+
+def test_people_are_not_shown_the_log(cli: Cli, recipes: dict[str, str]) -> None:
+    assert cli("train", recipes["ridge"]).err.startswith("→ forecastle models show ")
 
 
 def test_submitting_does_not_wait(cli: Cli, recipes: dict[str, str]) -> None:
@@ -74,7 +106,7 @@ def test_a_failed_training_is_told_and_ends_with_partial_success(cli: Cli, recip
     [
         (
             "misspelt",
-            "lightgbm, xgboost, nearest_neighbours (did you mean ridge?), found rigde",
+            'lightgbm, xgboost, nearest_neighbours (did you mean ridge?), found "rigde"',
         ),
         ("unfit", "unfit.toml: tootal: at character 1: expected a column"),
     ],
@@ -88,6 +120,15 @@ def test_a_recipe_that_cannot_be_trained_stops_everything_before_it_starts(
     assert cli("jobs", "list", "--json").json["items"] == []
 
 
-def test_a_file_that_is_not_there(cli: Cli) -> None:
-    done = cli("train", "nowhere.toml")
-    assert (done.code, "nowhere.toml: No such file" in done.err) == (4, True)
+@pytest.mark.parametrize("path", ["nowhere.toml", "numbers.csv/nowhere.toml"])
+def test_a_file_that_is_not_there(cli: Cli, recipes: dict[str, str], path: str) -> None:
+    done = cli("train", recipes["ridge"], path)
+    assert (done.code, done.err) == (5, f"error: {path}: no such file\n")
+
+
+def test_a_table_that_is_not_there(cli: Cli, recipes: dict[str, str], tmp_path: Path) -> None:
+    text = (tmp_path / recipes["ridge"]).read_text()
+    (tmp_path / "lost.toml").write_text(text.replace('"numbers"', '"nmbers"'))
+    done = cli("train", "lost.toml")
+    assert done.code == 5
+    assert done.err.startswith("error: lost.toml: no dataset is named 'nmbers'")

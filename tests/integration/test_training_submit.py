@@ -23,7 +23,7 @@ from forecastle.training.errors import BadRecipe
 from forecastle.training.finish import publish_model
 from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe
-from forecastle.training.submit import TrainingSubmission, submit_training
+from forecastle.training.submit import TrainingSubmission, check, submit_training
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RECIPE: dict[str, Any] = {
@@ -43,16 +43,18 @@ class Desk:
         self.database = database
         self.home = home
 
-    async def add(self, name: str, *, factor: int = 1) -> None:
+    async def add(self, name: str, *, factor: int = 1, rows: int = 60) -> None:
         path = self.home / f"{name}.csv"
-        rows = (f"{row},{row * row % 7},{factor * row + row * row % 7}" for row in range(60))
-        path.write_text("\n".join(["a,b,total", *rows]))
+        lines = (f"{row},{row * row % 7},{factor * row + row * row % 7}" for row in range(rows))
+        path.write_text("\n".join(["a,b,total", *lines]))
         store, options = TableStore(self.home / "datasets"), ImportOptions(time="none")
         await datasets.import_file(self.database, store, path, options, name=name, now=NOW)
 
     async def submit(self, **changes: Any) -> TrainingSubmission:
+        recipe, tables = Recipe.parse(RECIPE | changes), TableStore(self.home / "datasets")
+        await check(self.database, tables, [recipe])
         async with self.database.write() as session:
-            return await submit_training(session, Recipe.parse(RECIPE | changes), owner=None, now=NOW)
+            return await submit_training(session, recipe, owner=None, now=NOW)
 
     async def work_off(self) -> Job:
         """Claim the job that waits, run it, and publish its model in the transaction that completes it."""
@@ -104,11 +106,11 @@ async def test_the_same_again_is_recognised_waiting_and_done(desk: Desk) -> None
     made = await desk.submit()
     waiting = await desk.submit(name="another-name", tags=[], features=["b", "a"])
     assert (waiting.duplicate, waiting.status) == (True, "pending")
-    assert waiting.model_id == made.model_id
+    assert (waiting.model_id, waiting.name) == (made.model_id, "sums")
     await desk.work_off()
-    done = await desk.submit(target={"column": " total ", "transform": "none"})
+    done = await desk.submit(name="a-third", target={"column": " total ", "transform": "none"})
     assert (done.duplicate, done.status) == (True, "completed")
-    assert done.model_id == made.model_id
+    assert (done.model_id, done.name) == (made.model_id, "sums")
     assert done.job is not None
     assert made.job is not None
     assert done.job.id == made.job.id
@@ -170,6 +172,9 @@ async def test_what_cannot_be_trained_makes_no_job(desk: Desk) -> None:
         await desk.submit(features=["totl_"])
     with pytest.raises(BadRecipe, match="split"):
         await desk.submit(split={"kind": "walk_forward", "train": 10, "test": 5})
+    await desk.add("few", rows=10)
+    with pytest.raises(BadRecipe, match="dataset: expected at least 11 rows to train and test on, found 10"):
+        await desk.submit(dataset="few")
     with pytest.raises(NotFound):
         await desk.submit(dataset="nowhere")
     with pytest.raises(NotFound):

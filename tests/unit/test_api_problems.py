@@ -1,11 +1,13 @@
 """Every error becomes a problem response that says what, where and what was expected."""
 
+import json
 from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
 import httpx
 import pytest
-from fastapi import FastAPI
-from pydantic import BaseModel
+from fastapi import FastAPI, Query
+from pydantic import BaseModel, ConfigDict, Field
 
 from forecastle import errors
 from forecastle.api import problems
@@ -13,6 +15,21 @@ from forecastle.api import problems
 
 class Order(BaseModel):
     count: int
+
+
+class Letter(BaseModel):
+    """One field of every kind that requests have."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    subject: Annotated[str, Field(min_length=2, max_length=5)] = "none"
+    pages: Annotated[int, Field(ge=1, le=9)] = 1
+    weight: Annotated[float, Field(strict=True, allow_inf_nan=False)] = 1.0
+    urgent: bool = False
+    colour: Literal["red", "blue"] = "red"
+    lines: Annotated[list[str], Field(min_length=1, max_length=2)] = ["-"]
+    notes: dict[Annotated[str, Field(max_length=3)], bool | float | Annotated[str, Field(max_length=4)] | None] = {}
+    body: list[Any] | dict[str, Any] | None = None
 
 
 @pytest.fixture
@@ -23,6 +40,10 @@ def app() -> FastAPI:
     @app.post("/orders")
     async def order(order: Order) -> int:
         return order.count
+
+    @app.post("/letters")
+    async def letter(letter: Letter, copies: Annotated[int, Query(ge=1)] = 1) -> int:
+        return letter.pages * copies
 
     return app
 
@@ -113,9 +134,81 @@ async def test_a_wrong_field_is_named_with_what_was_found(http: httpx.AsyncClien
     response = await http.post("/orders", json={"count": "many"})
     assert response.status_code == 422
     (problem,) = response.json()["errors"]
-    assert problem["field"] == "count"
-    assert "integer" in problem["expected"]
-    assert problem["found"] == "'many'"
+    assert problem == {"field": "count", "expected": "a whole number", "found": '"many"'}
+
+
+KNOWN = "one of subject, pages, weight, urgent, colour, lines, notes, body"
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "expected", "found"),
+    [
+        ({"subject": None}, "subject", "text", "null"),
+        ({"subject": "a"}, "subject", "at least 2 characters", '"a"'),
+        ({"subject": "abcdef"}, "subject", "at most 5 characters", '"abcdef"'),
+        ({"subject": "\ud800\ud800"}, "subject", "text without lone surrogates", '"\ufffd\ufffd"'),
+        ({"pages": "many"}, "pages", "a whole number", '"many"'),
+        ({"pages": 1.5}, "pages", "a whole number", "1.5"),
+        ({"pages": []}, "pages", "a whole number", "[]"),
+        ({"pages": 0}, "pages", "at least 1", "0"),
+        ({"pages": 10}, "pages", "at most 9", "10"),
+        ({"weight": True}, "weight", "a number", "true"),
+        ({"weight": float("inf")}, "weight", "a finite number", "Infinity"),
+        ({"urgent": "perhaps"}, "urgent", "true or false", '"perhaps"'),
+        ({"colour": "green"}, "colour", "'red' or 'blue'", '"green"'),
+        ({"lines": "a"}, "lines", "a list", '"a"'),
+        ({"lines": []}, "lines", "at least 1 entry", "[]"),
+        ({"lines": ["a", "b", "c"]}, "lines", "at most 2 entries", '["a", "b", "c"]'),
+        ({"lines": ["a", {"b": None}]}, "lines.1", "text", '{"b": null}'),
+        ({"notes": {"str": [1]}}, "notes.str", "true or false, a number or text", "[1]"),
+        ({"notes": {"a": "abcde"}}, "notes.a", "at most 4 characters", '"abcde"'),
+        ({"notes": {"abcd": 1}}, "notes.abcd", "at most 3 characters", '"abcd"'),
+        ({"notes": 3}, "notes", "an object", "3"),
+        ({"body": "x"}, "body", "a list or an object", '"x"'),
+        ({"pagse": 3}, "pagse", f"{KNOWN} (did you mean pages?)", "an unknown field"),
+        ({"zzz": None}, "zzz", KNOWN, "an unknown field"),
+        ([], "body", "an object", "[]"),
+        (None, "body", "an object", "null"),
+    ],
+)
+async def test_a_wrong_field_is_told_once_and_in_our_words(
+    http: httpx.AsyncClient, body: object, field: str, expected: str, found: str
+) -> None:
+    headers = {"Content-Type": "application/json"}
+    response = await http.post("/letters", content=json.dumps(body), headers=headers)
+    assert response.status_code == 422
+    assert response.json()["errors"] == [{"field": field, "expected": expected, "found": found}]
+
+
+@pytest.mark.parametrize(("query", "found"), [("many", "many"), ("0", "0"), ("", '""')])
+async def test_a_query_is_text_and_is_shown_as_such(http: httpx.AsyncClient, query: str, found: str) -> None:
+    response = await http.post("/letters", params={"copies": query}, json={})
+    (problem,) = response.json()["errors"]
+    assert (problem["field"], problem["found"]) == ("copies", found)
+
+
+async def test_of_many_wrong_fields_the_first_are_named(http: httpx.AsyncClient) -> None:
+    response = await http.post("/letters", json={f"x{number}": 1 for number in range(10_000)})
+    assert response.status_code == 422
+    assert [problem["field"] for problem in response.json()["errors"]] == [f"x{number}" for number in range(20)]
+
+
+@pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", None])
+async def test_a_body_that_does_not_say_it_is_json_is_415(http: httpx.AsyncClient, kind: str | None) -> None:
+    headers = {} if kind is None else {"Content-Type": f"{kind}; charset=utf-8"}
+    response = await http.post("/orders", content=b'{"count": 1}', headers=headers)
+    assert response.status_code == 415
+    assert response.json()["code"] == "UNSUPPORTED_MEDIA_TYPE"
+    assert response.json()["detail"] == f"Content-Type: expected application/json, found {kind or 'nothing'}"
+    assert [problem["field"] for problem in response.json()["errors"]] == ["Content-Type"]
+
+
+@pytest.mark.parametrize(
+    "kind", ["application/json", "APPLICATION/JSON; charset=utf-8", "application/merge-patch+json"]
+)
+async def test_a_body_that_says_it_is_json_is_read(http: httpx.AsyncClient, kind: str) -> None:
+    response = await http.post("/orders", content=b'{"count": 1}', headers={"Content-Type": kind})
+    assert (response.status_code, response.json()) == (200, 1)
 
 
 async def test_a_missing_field_is_named(http: httpx.AsyncClient) -> None:
@@ -123,10 +216,23 @@ async def test_a_missing_field_is_named(http: httpx.AsyncClient) -> None:
     assert [problem["field"] for problem in response.json()["errors"]] == ["count"]
 
 
-async def test_a_body_that_is_not_json_is_400(http: httpx.AsyncClient) -> None:
-    response = await http.post("/orders", content=b"{", headers={"Content-Type": "application/json"})
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{", "at character 2"),
+        (b'{"count": "\xff"}', "byte 12 is not UTF-8"),
+        (b"[" * 200_000, "nested too deeply"),
+        (b'{"count": ' + b"9" * 5_000 + b"}", "an integer of too many digits"),
+    ],
+)
+async def test_a_body_that_is_not_json_is_400_and_says_why(
+    http: httpx.AsyncClient, content: bytes, reason: str
+) -> None:
+    response = await http.post("/orders", content=content, headers={"Content-Type": "application/json"})
     assert response.status_code == 400
     assert response.json()["code"] == "MALFORMED_JSON"
+    assert response.json()["detail"].startswith("the body is not JSON: ")
+    assert reason in response.json()["detail"]
 
 
 async def test_405_names_the_methods_of_every_route_of_the_path(app: FastAPI, http: httpx.AsyncClient) -> None:
@@ -136,10 +242,12 @@ async def test_405_names_the_methods_of_every_route_of_the_path(app: FastAPI, ht
 
     response = await http.delete("/orders")
     assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
+    assert response.json()["detail"] == "/orders takes GET, POST, found DELETE"
 
 
 async def test_unknown_paths_and_methods_are_problems_too(http: httpx.AsyncClient) -> None:
-    assert (await http.get("/nowhere")).json()["code"] == "NOT_FOUND"
+    unknown = (await http.get("/nowhere")).json()
+    assert (unknown["code"], unknown["detail"]) == ("NOT_FOUND", "there is nothing at /nowhere")
     response = await http.get("/orders")
     assert (response.status_code, response.headers["allow"]) == (405, "POST")
     assert response.json()["code"] == "METHOD_NOT_ALLOWED"

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from forecastle.data.dates import ORDERS, is_clock, is_date, parse_clock, parse_dates, read_date_format
+from forecastle.data.dates import ORDERS, is_clock, is_date, is_impossible, parse_clock, parse_dates, read_date_format
 from forecastle.errors import BadInput
 
 MOMENTS = st.datetimes(min_value=datetime(1900, 1, 1), max_value=datetime(2100, 1, 1))  # noqa: DTZ001 - naive is UTC
@@ -99,6 +99,16 @@ def test_reads_times_of_day() -> None:
         None,
         None,
     ]
+
+
+@pytest.mark.parametrize("text", ["31/02/2020", "2019-02-29", "13/13/2020", "2020-01-01 25:00", "30 Feb 2020"])
+def test_tells_dates_that_do_not_exist(text: str) -> None:
+    assert is_impossible(text)
+
+
+@pytest.mark.parametrize("text", ["29/02/2020", "12/31/1999", "yesterday", "12.5", ""])
+def test_other_texts_are_not_impossible(text: str) -> None:
+    assert not is_impossible(text)
 
 
 def test_tells_dates_and_clocks_from_other_texts() -> None:

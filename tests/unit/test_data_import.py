@@ -1,5 +1,6 @@
 """Tables as they are found in the world, each quirk on its own."""
 
+import csv
 import io
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -64,6 +65,20 @@ def test_a_quoted_value_may_span_lines(load: Import) -> None:
     assert frame(load('a,b\n1,"x\ny"\n2,z\n'))["b"].to_list() == ["x\ny", "z"]
 
 
+@pytest.mark.parametrize(
+    "cell", ['5" pipe', 'pipe of 5"', '"a ""b"" c"', '""', '"{""a"":1,""b"":"",""}"', '","', '"\n"', '"""x"""', "'"]
+)
+def test_quotes_that_stand_for_themselves_break_nothing(load: Import, cell: str) -> None:
+    (expected,) = csv.reader(io.StringIO(cell, newline=""))
+    table = load(f"v,a,w\n1,{cell},x\n2,y,{cell}\n{cell},z,3\n", missing=("none",), text=("a", "v", "w"))
+    assert [value or "" for value in frame(table)["a"].to_list()] == [expected[0].strip(), "y", "z"]
+
+
+def test_a_row_may_be_longer_than_the_sample(load: Import) -> None:
+    row = ",".join(["x" * 100_000] * 3)
+    assert frame(load(f"a,b,c\n{row}\n1,2,3\n")).rows()[0] == tuple(row.split(","))
+
+
 def test_spaces_around_values_are_no_part_of_them(load: Import) -> None:
     table = load("39, State-gov, <=50K\n50, Private , >50K\n")
     assert frame(table).rows() == [(39, "State-gov", "<=50K"), (50, "Private", ">50K")]
@@ -78,7 +93,7 @@ def test_windows_line_ends_and_no_final_one(load: Import) -> None:
     assert frame(load("a,b\r\n1,2\r\n3,4")).rows() == [(1, 2), (3, 4)]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
 def test_reads_unicode_encodings(load: Import, encoding: str) -> None:
     table = load("größe,v\ncafé,1\n☕,2\n".encode(encoding))
     assert frame(table).rows(named=True) == [{"größe": "café", "v": 1}, {"größe": "☕", "v": 2}]
@@ -86,6 +101,32 @@ def test_reads_unicode_encodings(load: Import, encoding: str) -> None:
 
 def test_reads_utf_16_of_the_other_byte_order(load: Import) -> None:
     assert frame(load(b"\xfe\xff" + "a,b\n1,é\n".encode("utf-16-be"))).rows() == [(1, "é")]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "written"),
+    [
+        ("cp1252", "cp1252"),
+        ("Latin-1", "latin-1"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16", "utf-16-le"),
+        ("utf-8", "utf-8-sig"),
+        ("utf-16-le", "utf-16"),
+        ("cp500", "cp500"),
+    ],
+)
+@pytest.mark.parametrize("file", ["table.csv", "table.jsonl"])
+def test_the_encoding_can_be_given(load: Import, encoding: str, written: str, file: str) -> None:
+    content = {"table.csv": 'größe,v\n"café",1\nx,2\n', "table.jsonl": '{"größe":"café","v":1}\n{"größe":"x","v":2}\n'}
+    table = load(content[file].encode(written), file=file, encoding=encoding)
+    assert frame(table).rows(named=True) == [{"größe": "café", "v": 1}, {"größe": "x", "v": 2}]
+
+
+@pytest.mark.parametrize("encoding", ["shift_jis", "gb18030", "euc_kr", "iso2022_jp"])
+def test_characters_of_several_bytes_may_be_cut_by_a_block(load: Import, encoding: str) -> None:
+    text = "字" * 1000
+    table = load(f"v\n{(text + chr(10)) * 3000}".encode(encoding), encoding=encoding, header=True)
+    assert (table.rows, table.columns[0].distinct) == (3000, 1)
 
 
 @pytest.mark.parametrize(
@@ -274,6 +315,12 @@ def test_a_nameless_column_of_row_numbers_is_dropped(load: Import) -> None:
 
 def test_a_nameless_column_of_other_numbers_is_kept(load: Import) -> None:
     assert [column.name for column in load(",v\n5,1\n3,2\n").columns] == ["column_1", "v"]
+
+
+def test_no_name_of_a_column_is_taken(load: Import) -> None:
+    names = ["__row__", "bucket", "same", "literal", "day", "n" * 200]
+    table = load(f"date,{','.join(names)}\n2020-01-02,1,2,3,4,5,6\n2020-01-01,1,2,3,4,5,6\n")
+    assert [column.name for column in table.columns] == ["date", *names]
 
 
 def test_a_nameless_empty_column_is_dropped(load: Import) -> None:

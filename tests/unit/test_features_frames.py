@@ -94,7 +94,7 @@ def test_each_key_has_its_own_bars_and_all_tell_the_time(ticks: pl.DataFrame) ->
     ]
 
 
-@pytest.mark.parametrize("timeframe", ["", "h", "0m", "-1h", "1y", "1.5h", "one hour", "10000m", "1h30m", "1hh"])
+@pytest.mark.parametrize("timeframe", ["", "h", "0m", "1M", "-1h", "1y", "1.5h", "one hour", "10000m", "1h30m", "1hh"])
 def test_a_timeframe_is_a_number_and_a_unit(ticks: pl.DataFrame, timeframe: str) -> None:
     with pytest.raises(BadFrame, match=r"timeframe: expected a number and m, h, d or w, such as 5m, 1h or 1d, found"):
         prepare(ticks, time="time", keys=(), timeframe=timeframe or " ")
@@ -138,7 +138,7 @@ def test_a_context_series_has_one_row_a_time(ticks: pl.DataFrame, context: pl.Da
 
 
 def test_a_taken_name_is_told(ticks: pl.DataFrame) -> None:
-    with pytest.raises(BadFrame, match="context X: the table has a column close_X already"):
+    with pytest.raises(BadFrame, match=r"context\.X: expected names that are free, found a column close_X already"):
         prepare(ticks.with_columns(close_X=1), time="time", keys=(), context={"X": ticks.select("time", "close")})
 
 

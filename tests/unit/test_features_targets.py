@@ -120,7 +120,7 @@ def test_the_plan_names_the_columns_that_features_must_not_see(prices: pl.DataFr
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"transform": "ln"}, "target.transform: expected none | log | log_return | pct_change | up, found 'ln'"),
+        ({"transform": "ln"}, "target.transform: expected none | log | log_return | pct_change | up, found ln"),
         ({"horizon": -1}, "target.horizon: expected 0 to 10,000 rows, found -1"),
         ({"horizon": 10_001}, "target.horizon: expected 0 to 10,000 rows, found 10001"),
         ({"horizon": 1, "time": None, "keys": ()}, "expected 0 for a table without a time column, found 1"),
@@ -133,6 +133,7 @@ def test_what_does_not_fit_is_told(prices: pl.DataFrame, changes: dict[str, Any]
     with pytest.raises(BadTarget) as caught:
         compute_target(prices, **choices | changes)
     assert message in caught.value.message
+    assert [problem.field.partition(".")[0] for problem in caught.value.problems] == ["target"]
 
 
 @pytest.mark.parametrize("expression", ["clse", "close +", "t", "mixture(close)", "sma(sky)"])

@@ -151,6 +151,30 @@ def test_auto_means_json_where_nobody_watches(logged: Callable[[], str]) -> None
     assert lines(logged())[0]["event"] == "model published"
 
 
+def test_a_command_is_interrupted_by_warnings_only_and_as_text(logged: Callable[[], str]) -> None:
+    configure_logs(LogSettings(), attended=True)
+    log = structlog.get_logger("forecastle.jobs")
+    log.info("job completed", job="j1")
+    log.warning("job failed", job="j2", error="too few rows")
+    [line] = logged().splitlines()
+    assert line.split() == ["[warning]", "job", "failed", "error='too", "few", "rows'", "job=j2"]
+
+
+@pytest.mark.parametrize("settings", [LogSettings(level="info"), LogSettings(level="info", format="json")])
+def test_a_command_logs_as_the_settings_say(logged: Callable[[], str], settings: LogSettings) -> None:
+    configure_logs(settings, attended=True)
+    structlog.get_logger().info("job completed")
+    [line] = logged().splitlines()
+    assert "job completed" in line
+    assert line.startswith("{") == (settings.format == "json")
+
+
+def test_a_server_says_what_it_does_unless_told_otherwise(logged: Callable[[], str]) -> None:
+    configure_logs(LogSettings())
+    structlog.get_logger().info("job completed")
+    assert lines(logged())[0]["event"] == "job completed"
+
+
 def test_nothing_goes_to_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(LogSettings(format="console"))
     structlog.get_logger().error("trouble")

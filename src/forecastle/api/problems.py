@@ -1,7 +1,6 @@
 """Errors as `application/problem+json` (RFC 9457); the one place where an error class meets a status."""
 
 from http import HTTPStatus
-from typing import Any
 
 import structlog
 from fastapi import FastAPI, Request
@@ -11,6 +10,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Match
 
+from forecastle.api import bodies
+from forecastle.api.bodies import MalformedBody, WrongMediaType
+from forecastle.api.fields import field_problems
 from forecastle.errors import (
     AccessError,
     BadInput,
@@ -31,6 +33,8 @@ log = structlog.get_logger("forecastle.api")
 
 STATUSES: dict[type[ForecastleError], int] = {
     BadStage: 400,
+    MalformedBody: 400,
+    WrongMediaType: 415,
     BadInput: 422,
     NotFound: 404,
     Conflict: 409,
@@ -127,35 +131,26 @@ async def _on_bug(request: Request, _error: Exception) -> Response:
 
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
-    found = error.errors()
-    if any(item["type"] == "json_invalid" for item in found):
-        reason = found[0].get("ctx", {}).get("error", "malformed")
-        return problem_response(request, status=400, code="MALFORMED_JSON", detail=f"the body is not JSON: {reason}")
-    problems = tuple(_field_problem(item) for item in found)
-    detail = "; ".join(map(str, problems))
-    return problem_response(request, status=422, code=BadInput.code, detail=detail, problems=problems)
-
-
-def _field_problem(item: dict[str, Any]) -> FieldProblem:
-    location = ".".join(str(part) for part in item["loc"][1:]) or str(item["loc"][0])
-    if item["type"] == "missing":
-        return FieldProblem(location, "a value", "nothing")
-    expected = item["msg"][:1].lower() + item["msg"][1:]
-    found = clip(repr(item["input"]) if isinstance(item["input"], str) else item["input"])
-    return FieldProblem(location, expected.removeprefix("input should be "), found)
+    wrong = bodies.unfit(request, error) or BadInput(problems=field_problems(request, error))
+    return await _on_forecastle_error(request, wrong)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
-    phrase = HTTPStatus(error.status_code).phrase
-    headers = dict(error.headers or {})
+    if unreadable := bodies.unreadable(request, error):
+        return await _on_forecastle_error(request, unreadable)
+    detail, headers = str(error.detail), dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_allowed(request))
+        detail = f"{clip(request.url.path)} takes {headers['Allow']}, found {request.method}"
+    elif error.status_code == HTTPStatus.NOT_FOUND:
+        detail = f"there is nothing at {clip(request.url.path)}"
+    phrase = HTTPStatus(error.status_code).phrase
     return problem_response(
         request,
         status=error.status_code,
         code=phrase.upper().replace(" ", "_").replace("-", "_"),
-        detail=str(error.detail),
+        detail=detail,
         headers=headers,
     )
 

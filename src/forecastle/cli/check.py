@@ -7,10 +7,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.markup import escape
 
-from forecastle.bootstrap import Services
-from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, out, plain, progress_bar, run
+from forecastle.bootstrap import Stores
+from forecastle.cli.console import (
+    Exit,
+    JsonFlag,
+    about,
+    emit_json,
+    emit_table,
+    err,
+    existing,
+    hint,
+    out,
+    plain,
+    progress_bar,
+    run,
+)
 from forecastle.data.storage import TableStore
-from forecastle.errors import BadInput
 from forecastle.training.order import Order
 from forecastle.training.recipe import load_recipe
 from forecastle.training.submit import look_up, place
@@ -61,19 +73,17 @@ def _prove(path: Path, cuts: int) -> "Proof":
     from forecastle.training.leakage.proof import prove  # noqa: PLC0415 - loads what training needs
     from forecastle.training.worker import read_tables  # noqa: PLC0415
 
-    order, tables = run(lambda services: _order(services, path))
+    order, tables = run(lambda stores: _order(stores, path))
     with progress_bar("proving") as progress:
         return prove(order.recipe, read_tables(order, tables), cuts=cuts, progress=progress)
 
 
-async def _order(services: Services, path: Path) -> tuple[Order, TableStore]:
-    recipe = load_recipe(path)
-    async with services.database.read() as session:
-        try:
-            order = place(recipe, await look_up(session, [recipe]), now=services.clock.now())
-        except BadInput as error:
-            raise BadInput(f"{path}: {error}", problems=error.problems) from error
-    return order, services.tables
+async def _order(stores: Stores, path: Path) -> tuple[Order, TableStore]:
+    recipe = load_recipe(existing(path))
+    async with stores.database.read() as session:
+        with about(path):
+            order = place(recipe, await look_up(session, [recipe]), now=stores.clock.now())
+    return order, stores.tables
 
 
 def _show_proof(path: Path, proof: "Proof", *, as_json: bool) -> None:

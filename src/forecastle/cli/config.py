@@ -1,24 +1,25 @@
 """`config`: the settings in force and where each came from."""
 
+import asyncio
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 from pydantic import BaseModel, SecretStr
 from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
-from sqlalchemy.engine import make_url
 
-from forecastle.auth.keys import signing_key
-from forecastle.cli.console import JsonFlag, emit_json, emit_table
-from forecastle.db.engine import database_url
+from forecastle.cli.console import JsonFlag, emit_json, emit_table, exit_code, show_error
+from forecastle.cli.masking import MASK, without_password
 from forecastle.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from forecastle.cli.checks import Finding
 
 app = typer.Typer(help="The settings.", no_args_is_help=True)
 
 PREFIX = "FORECASTLE_"
 SEPARATOR = "__"
-MASK = "***"
 
 Source = Literal["environment", ".env", "default"]
 
@@ -46,16 +47,29 @@ def show(*, as_json: JsonFlag = False) -> None:
 
 @app.command("check")
 def check(*, as_json: JsonFlag = False) -> None:
-    """Whether the settings can be used: values, database address, signing key."""
+    """Whether a start would succeed: settings, home, free space, signing key, artifacts, database and its schema.
+
+    Nothing is made or changed. The exit code is that of the first error there is: 3 for settings, 7 for a schema of a
+    newer version, 8 for a database that cannot be reached or a full disk.
+    """
+    from forecastle.cli.checks import check_all  # noqa: PLC0415 - half a second that showing the settings does without
+
     settings = load_settings()
-    database_url(settings.database, home=settings.home)
-    if settings.auth.secret is not None:
-        signing_key(settings.auth, home=settings.home)
-    result = {"ok": True, "home": str(settings.home)}
+    findings = asyncio.run(check_all(settings))
+    troubles = [finding.trouble for finding in findings if finding.trouble is not None]
     if as_json:
-        emit_json(result)
+        emit_json({"ok": not troubles, "home": str(settings.home), "checks": [_facts(each) for each in findings]})
     else:
-        emit_table(list(result), [list(result.values())])
+        emit_table(["check", "state", "found"], [[each.check, each.state, each.found] for each in findings])
+    for trouble in troubles:
+        show_error(trouble.message)
+    if troubles:
+        raise typer.Exit(min(exit_code(trouble) for trouble in troubles))
+
+
+def _facts(finding: "Finding") -> dict[str, str | None]:
+    error = None if finding.trouble is None else finding.trouble.message
+    return {"check": finding.check, "state": finding.state, "found": finding.found, "error": error}
 
 
 def explain(settings: Settings, *, environment: Collection[str], dotenv: Collection[str]) -> Iterator[Setting]:
@@ -80,5 +94,5 @@ def _shown(value: Any) -> str | int | float | bool | None:
     if isinstance(value, SecretStr):
         return MASK
     if isinstance(value, str) and "://" in value:
-        return make_url(value).render_as_string(hide_password=True)
+        return without_password(value)
     return value if isinstance(value, str | int | float | bool | None) else str(value)

@@ -3,11 +3,12 @@
 import asyncio
 import json
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import AbstractAsyncContextManager, contextmanager
 from dataclasses import asdict, is_dataclass
 from datetime import date, datetime
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
@@ -32,11 +33,12 @@ from forecastle.errors import (
     Unavailable,
     printable,
 )
-from forecastle.settings import load_settings
 
 if TYPE_CHECKING:
-    from forecastle.bootstrap import Services
+    from forecastle.bootstrap import Services, Stores
+    from forecastle.settings import Settings
 
+S = TypeVar("S", bound="Stores")
 T = TypeVar("T")
 
 WIDE = 10_000
@@ -76,31 +78,67 @@ EXITS: dict[type[ForecastleError], Exit] = {
 }
 
 
+def show_error(message: str) -> None:
+    """Say on stderr, in one line, what is wrong."""
+    err.print(f"[bold red]error:[/] {escape(message)}", markup=True, highlight=False, soft_wrap=True)
+
+
+def existing(path: Path) -> Path:
+    """The path, if there is something.
+
+    Raises:
+        NotFound: there is not. Whatever else is wrong with it, whoever reads it will say.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NotFound(f"{path}: no such file") from error
+    except OSError:
+        return path
+    return path
+
+
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Errors inside begin with the file that they are about."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}", problems=error.problems) from error
+    except NotFound as error:
+        raise NotFound(f"{path}: {error}") from error
+
+
 def exit_code(error: ForecastleError) -> Exit:
     """The code of the nearest class in the error's ancestry that has one."""
     return next(EXITS[kind] for kind in type(error).__mro__ if kind in EXITS)
 
 
-@asynccontextmanager
-async def services() -> "AsyncIterator[Services]":
-    """The services of the configured home, with the schema up to date and an admin."""
-    from forecastle.bootstrap import open_services, prepare  # noqa: PLC0415 - a second that not every command needs
+def run(work: "Callable[[Stores], Awaitable[T]]") -> T:
+    """Do `work` with the stores of the configured home open, the schema up to date and an admin there."""
+    from forecastle.bootstrap import open_stores  # noqa: PLC0415 - a second that the help does without
 
-    async with open_services(load_settings()) as opened:
+    return asyncio.run(_with(open_stores, work))
+
+
+def run_serving(work: "Callable[[Services], Awaitable[T]]") -> T:
+    """The same with all that predictions need."""
+    from forecastle.bootstrap import open_services  # noqa: PLC0415
+
+    return asyncio.run(_with(open_services, work))
+
+
+async def _with(
+    opening: "Callable[[Settings], AbstractAsyncContextManager[S]]", work: "Callable[[S], Awaitable[T]]"
+) -> T:
+    from forecastle.bootstrap import prepare  # noqa: PLC0415
+    from forecastle.settings import load_settings  # noqa: PLC0415
+
+    async with opening(load_settings()) as opened:
         password = await prepare(opened)
         if password is not None:
             show_admin_password(password)
-        yield opened
-
-
-def run(work: "Callable[[Services], Awaitable[T]]") -> T:
-    """Do `work` with the services open."""
-
-    async def with_services() -> T:
-        async with services() as opened:
-            return await work(opened)
-
-    return asyncio.run(with_services())
+        return await work(opened)
 
 
 def plain(value: object) -> Any:

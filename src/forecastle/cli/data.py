@@ -5,11 +5,12 @@ from typing import Annotated
 
 import typer
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, out, progress_bar, run
 from forecastle.data import catalogue, rows
 from forecastle.data.dataset import Dataset
-from forecastle.data.options import Duplicates, ImportOptions, read_delimiter, split_names
+from forecastle.data.options import Decimal, Duplicates, ImportOptions, read_delimiter, split_names
+from forecastle.errors import printable
 from forecastle.types import JsonObject
 
 app = typer.Typer(help="Datasets.", no_args_is_help=True)
@@ -28,7 +29,11 @@ def add(
     key: Annotated[list[str] | None, typer.Option(metavar="COL", help="Column that tells series apart.")] = None,
     columns: Annotated[str, typer.Option(metavar="A,B,C", help="Names for all columns; they replace a header.")] = "",
     delimiter: Annotated[str | None, typer.Option(help="One character, or tab.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Such as cp1252; UTF-8, and UTF-16 with a mark, are found out.")
+    ] = None,
     header: Annotated[bool | None, typer.Option(help="Whether the first line names the columns.")] = None,
+    decimal: Annotated[Decimal, typer.Option(help="What stands before the decimals of numbers.")] = "auto",
     missing: Annotated[list[str] | None, typer.Option(metavar="TEXT", help="Counts as no value.")] = None,
     text: Annotated[list[str] | None, typer.Option(metavar="COL", help="Column to keep as text.")] = None,
     duplicates: Annotated[
@@ -45,22 +50,24 @@ def add(
         keys=tuple(key or ()),
         columns=split_names(columns),
         delimiter=read_delimiter(delimiter),
+        encoding=encoding,
         header=header,
+        decimal=decimal,
         missing=tuple(missing or ()),
         text=tuple(text or ()),
         duplicates=duplicates,
         date_format=date_format,
     )
 
-    async def work(services: Services) -> Dataset:
+    async def work(stores: Stores) -> Dataset:
         with progress_bar(file.name) as progress:
             return await catalogue.import_file(
-                services.database,
-                services.tables,
+                stores.database,
+                stores.tables,
                 file,
                 options,
                 name=name,
-                now=services.clock.now(),
+                now=stores.clock.now(),
                 progress=progress,
             )
 
@@ -74,8 +81,8 @@ def add(
 def list_all(*, as_json: JsonFlag = False) -> None:
     """All datasets."""
 
-    async def work(services: Services) -> list[Dataset]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> list[Dataset]:
+        async with stores.database.read() as session:
             return await catalogue.list_all(session)
 
     found = run(work)
@@ -103,7 +110,7 @@ def list_all(*, as_json: JsonFlag = False) -> None:
 @app.command("show")
 def show(name: DatasetName, *, as_json: JsonFlag = False) -> None:
     """One dataset and its columns."""
-    _show(run(lambda services: _get(services, name)), as_json=as_json)
+    _show(run(lambda stores: _get(stores, name)), as_json=as_json)
 
 
 @app.command("rows")
@@ -116,9 +123,9 @@ def show_rows(
 ) -> None:
     """Rows in stored order: by time and keys."""
 
-    async def work(services: Services) -> tuple[Dataset, list[JsonObject]]:
-        dataset = await _get(services, name)
-        return dataset, rows.read_rows(services.tables, dataset, limit=limit, offset=offset)
+    async def work(stores: Stores) -> tuple[Dataset, list[JsonObject]]:
+        dataset = await _get(stores, name)
+        return dataset, rows.read_rows(stores.tables, dataset, limit=limit, offset=offset)
 
     dataset, found = run(work)
     if as_json:
@@ -139,9 +146,9 @@ def remove(
     if not yes:
         typer.confirm(f"Remove the dataset {name}?", abort=True, err=True)
 
-    async def work(services: Services) -> Dataset:
-        async with services.database.write() as session:
-            return await catalogue.remove(session, name, services.tables)
+    async def work(stores: Stores) -> Dataset:
+        async with stores.database.write() as session:
+            return await catalogue.remove(session, name, stores.tables)
 
     removed = run(work)
     if as_json:
@@ -150,8 +157,8 @@ def remove(
         err.print(f"removed {removed.name}", highlight=False)
 
 
-async def _get(services: Services, name: str) -> Dataset:
-    async with services.database.read() as session:
+async def _get(stores: Stores, name: str) -> Dataset:
+    async with stores.database.read() as session:
         return await catalogue.get(session, name)
 
 
@@ -169,6 +176,9 @@ def _show(dataset: Dataset, *, as_json: bool) -> None:
             for column in dataset.columns
         ],
     )
+    for column in dataset.columns:
+        if column.note:
+            err.print(printable(f"{column.name}: {column.note}"), highlight=False, markup=False, soft_wrap=True)
 
 
 def _role(dataset: Dataset, column: str) -> str | None:

@@ -8,6 +8,7 @@ import typer
 
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint
 from forecastle.db import Database, migrate, open_database
+from forecastle.errors import BadInput, NotFound
 from forecastle.settings import load_settings
 
 app = typer.Typer(help="The database.", no_args_is_help=True)
@@ -58,7 +59,10 @@ def check(*, as_json: JsonFlag = False) -> None:
 
 def _migrate(change: Callable[[Database], Awaitable[None]], *, as_json: bool) -> None:
     async def work(database: Database) -> dict[str, object]:
-        await change(database)
+        try:
+            await change(database)
+        except BadInput as error:  # a revision is a name too: one that does not exist is not found
+            raise NotFound(error.message) from error
         return await _state(database)
 
     _report(_run(work), as_json=as_json)

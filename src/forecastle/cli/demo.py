@@ -22,7 +22,7 @@ from forecastle.cli.listening import listen
 from forecastle.errors import Conflict, DeadlineExceeded, ForecastleError, Unavailable
 
 if TYPE_CHECKING:
-    from forecastle.bootstrap import Services
+    from forecastle.bootstrap import Stores
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
@@ -89,11 +89,11 @@ def _tour(port: int, *, stay: bool) -> dict[str, Any]:
     return summary
 
 
-async def _admin_token(services: "Services") -> str:
+async def _admin_token(stores: "Stores") -> str:
     from forecastle.auth import users  # noqa: PLC0415 - imported while the server starts, not before
 
-    async with services.database.read() as session:
-        return services.tokens.issue(await users.oldest_admin(session))
+    async with stores.database.read() as session:
+        return stores.tokens.issue(await users.oldest_admin(session))
 
 
 def _free_port(preferred: int) -> int:
@@ -109,8 +109,8 @@ def _free_port(preferred: int) -> int:
 def _server(port: int) -> Iterator[tuple[subprocess.Popen[bytes], httpx.Client]]:
     """A server that starts in a process of its own; stopped at the end."""
     command = [sys.executable, "-m", "forecastle", "serve", "--host", "127.0.0.1", "--port", str(port)]
-    environment = {"FORECASTLE_LOG__LEVEL": "warning", **os.environ}
-    process = subprocess.Popen(command, env=environment)  # noqa: S603 - our own command
+    readable = {"FORECASTLE_LOG__LEVEL": "warning", "FORECASTLE_LOG__FORMAT": "console"}
+    process = subprocess.Popen(command, env=readable | os.environ)  # noqa: S603 - our own command
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60) as http:
             yield process, http

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, run
 from forecastle.cli.hunts import Hunt
 from forecastle.cli.retrain import ModelArgument
@@ -38,22 +38,22 @@ def evolve(
     rules = parse_rules(document | {"stage": promote, "least_improvement": least})
     terms = NO_TERMS.but(priority=priority, timeout_s=timeout, memory_mb=memory)
 
-    async def work(services: Services) -> Hunt:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Hunt:
+        async with stores.database.read() as session:
             found = await models.resolve(session, model)
         standing = await start_evolution(
-            services.database,
-            services.artifacts,
+            stores.database,
+            stores.artifacts,
             found.id,
             rules,
             owner=None,
-            now=services.clock.now(),
+            now=stores.clock.now(),
             terms=terms,
         )
         hunt = Hunt(model, standing)
         if watch:
-            (hunt,) = await see_through(services, [hunt])
-        async with services.database.read() as session:
+            (hunt,) = await see_through(stores, [hunt])
+        async with stores.database.read() as session:
             return await hunt.with_best(session)
 
     report(run(work), as_json=as_json)

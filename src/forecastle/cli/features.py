@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, run
 from forecastle.data import catalogue as datasets
 from forecastle.features import catalogue
@@ -47,11 +47,11 @@ def show(
 ) -> None:
     """Compute features on a dataset, as training and serving would."""
 
-    async def work(services: Services) -> Preview:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Preview:
+        async with stores.database.read() as session:
             table = await datasets.get(session, dataset)
             series = {name: await datasets.get(session, name) for name in context or ()}
-        return preview(services.tables, table, expressions, limit=rows, timeframe=timeframe, context=series)
+        return preview(stores.tables, table, expressions, limit=rows, timeframe=timeframe, context=series)
 
     found = run(work)
     if as_json:
@@ -65,6 +65,7 @@ def show(
             f"{feature.name}: {feature.kind}, missing in {feature.missing_share:.1%} of {found.total:,} rows",
             highlight=False,
             markup=False,
+            soft_wrap=True,
         )
 
 

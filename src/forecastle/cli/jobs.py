@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, out, plain, progress_bar, run
 from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
 from forecastle.jobs import queue
@@ -35,8 +35,8 @@ def list_jobs(
 ) -> None:
     """Jobs, the newest first."""
 
-    async def work(services: Services) -> Page[Job]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Page[Job]:
+        async with stores.database.read() as session:
             return await queue.list_jobs(session, status, kind=kind, limit=limit, cursor=cursor)
 
     page = run(work)
@@ -56,7 +56,7 @@ def show(
     as_json: JsonFlag = False,
 ) -> None:
     """One job: status, progress, result or error."""
-    job = run(lambda services: _watch(services, job_id) if watch else _get(services, job_id))
+    job = run(lambda stores: _watch(stores, job_id) if watch else _get(stores, job_id))
     _show(job, as_json=as_json)
     if watch and job.status != "completed":
         raise typer.Exit(Exit.PARTIAL)
@@ -71,8 +71,8 @@ def logs(
 ) -> None:
     """What a job logged, the oldest line first."""
 
-    async def work(services: Services) -> None:
-        lines = _logged(services, job_id, follow=follow)
+    async def work(stores: Stores) -> None:
+        lines = _logged(stores, job_id, follow=follow)
         if as_json and not follow:
             emit_json([line async for line in lines])
             return
@@ -93,11 +93,11 @@ def retry(
 ) -> None:
     """Submit a job that failed or was cancelled once more, on the same terms or on others."""
 
-    async def work(services: Services) -> Job:
-        async with services.database.write() as session:
+    async def work(stores: Stores) -> Job:
+        async with stores.database.write() as session:
             old = await queue.get(session, job_id)
             terms = old.terms.but(priority=priority, timeout_s=timeout, memory_mb=memory)
-            return (await queue.retry(session, job_id, now=services.clock.now(), terms=terms)).job
+            return (await queue.retry(session, job_id, now=stores.clock.now(), terms=terms)).job
 
     _show(run(work), as_json=as_json)
 
@@ -106,18 +106,18 @@ def retry(
 def cancel(job_id: JobId, *, as_json: JsonFlag = False) -> None:
     """Cancel a job that has not ended. If it runs, its process is killed."""
 
-    async def work(services: Services) -> Job:
-        async with services.database.write() as session:
-            return await queue.cancel(session, job_id, now=services.clock.now())
+    async def work(stores: Stores) -> Job:
+        async with stores.database.write() as session:
+            return await queue.cancel(session, job_id, now=stores.clock.now())
 
     _show(run(work), as_json=as_json)
 
 
-async def _logged(services: Services, job_id: str, *, follow: bool) -> AsyncIterator[LogLine]:
+async def _logged(stores: Stores, job_id: str, *, follow: bool) -> AsyncIterator[LogLine]:
     """The job's lines so far or, to follow it, until it has ended."""
     after = 0
     while True:
-        async with services.database.read() as session:
+        async with stores.database.read() as session:
             complete = (await queue.get(session, job_id)).ended or not follow
             lines = await queue.logs(session, job_id, after=after, limit=PAGE_LINES)
         for line in lines:
@@ -137,14 +137,14 @@ def _print(line: LogLine, *, as_json: bool) -> None:
     out.file.flush()
 
 
-async def _get(services: Services, job_id: str) -> Job:
-    async with services.database.read() as session:
+async def _get(stores: Stores, job_id: str) -> Job:
+    async with stores.database.read() as session:
         return await queue.get(session, job_id)
 
 
-async def _watch(services: Services, job_id: str) -> Job:
+async def _watch(stores: Stores, job_id: str) -> Job:
     with progress_bar(f"job {job_id}") as report:
-        async for job in queue.watch(services.database, job_id):
+        async for job in queue.watch(stores.database, job_id):
             report(job.progress, job.message or job.status)
     return job
 

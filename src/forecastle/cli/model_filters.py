@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.auth import users
 from forecastle.registry.leaderboard import Filters
-from forecastle.serving.moments import read_time
+from forecastle.serving.times import read_time
 
 Name = Annotated[str | None, typer.Option(help="Only versions of this name.")]
 Stage = Annotated[str | None, typer.Option(help="dev, staging, production or archived.")]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, out, run
 from forecastle.registry import lineage as relatives
 from forecastle.registry import models
@@ -24,11 +24,11 @@ BEST = "★"
 def compare(wanted: IdsOrNames, *, as_json: JsonFlag = False) -> None:
     """Lay models side by side: what differs, the best by each measure, and whether its lead is more than luck."""
 
-    async def work(services: Services) -> Comparison:
+    async def work(stores: Stores) -> Comparison:
         check_count(len(wanted))
-        async with services.database.read() as session:
+        async with stores.database.read() as session:
             found = [await models.resolve(session, each) for each in wanted]
-        manifests = await asyncio.to_thread(lambda: [read_manifest(services.artifacts, model) for model in found])
+        manifests = await asyncio.to_thread(lambda: [read_manifest(stores.artifacts, model) for model in found])
         return lay_side_by_side(list(zip(found, manifests, strict=True)))
 
     found = run(work)
@@ -41,8 +41,8 @@ def compare(wanted: IdsOrNames, *, as_json: JsonFlag = False) -> None:
 def lineage(model: IdOrName, *, as_json: JsonFlag = False) -> None:
     """Where a model comes from and what came of it, as a tree; and those made together with it."""
 
-    async def work(services: Services) -> Lineage:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Lineage:
+        async with stores.database.read() as session:
             return await relatives.trace(session, (await models.resolve(session, model)).id)
 
     found = run(work)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli import model_filters as wanted
 from forecastle.cli import model_views
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
@@ -55,8 +55,8 @@ def list_models(  # noqa: PLR0917 - a listing has many filters
     exact = {"name": name, "stage": stage, "task": task, "algorithm": algorithm, "dataset": dataset, "text": text}
     exact |= {"tag": tag, "parent": parent, "cohort": cohort, "group": group}
 
-    async def work(services: Services) -> Page[Model]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Page[Model]:
+        async with stores.database.read() as session:
             filters = await wanted.read_filters(session, owner=owner, since=since, until=until, **exact)
             return await leaderboard.list_models(session, filters, sort=sort, order=order, limit=limit, cursor=cursor)
 
@@ -64,8 +64,8 @@ def list_models(  # noqa: PLR0917 - a listing has many filters
     if as_json:
         emit_json(page)
         return
-    header = ["id", "name", "version", "stage", "algorithm", "dataset", "measure", "out of sample", "baseline", "skill"]
-    emit_table([*header, "created"], [_row(model, sort) for model in page.items])
+    header = [*("id", "name", "version", "stage", "algorithm", "dataset"), *("judged by", "out of sample", "baseline")]
+    emit_table([*header, "skill", "created"], [_row(model, sort) for model in page.items])
     if page.next is not None:
         hint(f"the next page: the same command with --cursor {page.next}")
     elif not page.items:
@@ -76,14 +76,15 @@ def list_models(  # noqa: PLR0917 - a listing has many filters
 def show(model: IdOrName, *, as_json: JsonFlag = False) -> None:
     """One model: recipe, metrics beside baselines, importances, proof of parity."""
 
-    async def work(services: Services) -> tuple[Model, Manifest]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> tuple[Model, Manifest]:
+        async with stores.database.read() as session:
             found = await models.resolve(session, model)
-        return found, await asyncio.to_thread(read_manifest, services.artifacts, found)
+        return found, await asyncio.to_thread(read_manifest, stores.artifacts, found)
 
     found, manifest = run(work)
     if as_json:
-        emit_json({**plain(found), "manifest": plain(manifest)})
+        verdict = found.verdict
+        emit_json({**plain(found), "verdict": verdict and verdict.as_json(), "manifest": plain(manifest)})
         return
     emit_table(["field", "value"], _facts(found, manifest))
     emit_table(["measure", found.algorithm, *found.baselines], _measures(found), title="\nout of sample")
@@ -108,8 +109,8 @@ def promote(
 ) -> None:
     """Move a model to another stage."""
 
-    async def work(services: Services) -> Model:
-        async with services.database.write() as session:
+    async def work(stores: Stores) -> Model:
+        async with stores.database.write() as session:
             return await models.promote(session, model_id, stage)
 
     _done(run(work), as_json=as_json)
@@ -129,7 +130,7 @@ def remove(
     if cascade and keep_children:
         raise BadInput.at("--keep-children", expected="nothing beside --cascade", found="--keep-children")
     children: Children = "cascade" if cascade else "keep" if keep_children else "refuse"
-    removed = run(lambda services: remove_model(services.database, services.artifacts, model_id, children=children))
+    removed = run(lambda stores: remove_model(stores.database, stores.artifacts, model_id, children=children))
     if as_json:
         emit_json({**plain(removed.model), "descendants": removed.descendants})
         return
@@ -163,10 +164,10 @@ def remove_many(  # noqa: PLR0917 - a listing has many filters
     exact = {"name": name, "stage": stage, "task": task, "algorithm": algorithm, "dataset": dataset, "text": text}
     exact |= {"tag": tag, "parent": parent, "cohort": cohort, "group": group}
 
-    async def work(services: Services) -> int:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> int:
+        async with stores.database.read() as session:
             filters = await wanted.read_filters(session, owner=owner, since=since, until=until, **exact)
-        return await remove_all(services.database, services.artifacts, filters, confirmation=confirm)
+        return await remove_all(stores.database, stores.artifacts, filters, confirmation=confirm)
 
     count = run(work)
     if as_json:
@@ -201,6 +202,14 @@ def _row(model: Model, sort: str) -> Sequence[object]:
     ]
 
 
+def _judged(model: Model) -> str | None:
+    verdict = model.verdict
+    if verdict is None:
+        return None
+    numbers = f"{verdict.measure} {verdict.value:.5g} against {verdict.baseline:.5g}"
+    return f"{'beats' if verdict.beats_it else 'does not beat'} {verdict.baseline_name}: {numbers}"
+
+
 def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
     target, parity = manifest.target, manifest.parity
     ahead = f", {target.horizon} rows ahead" if target.horizon else ""
@@ -216,6 +225,7 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
             f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows",
         ],
         ["confined to", manifest.regime and manifest.regime.expression],
+        ["best naive forecast", _judged(model)],
         ["equals its training", f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"],
         ["looks ahead", _proof(manifest.leakage)],
         ["fingerprint", model.fingerprint],

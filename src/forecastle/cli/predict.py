@@ -8,13 +8,14 @@ import typer
 from rich.markup import escape
 
 from forecastle.bootstrap import Services
-from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, plain, run
+from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, plain, run_serving
 from forecastle.errors import BadInput
 from forecastle.registry.predictor import Row
-from forecastle.serving.moments import Moment, read_time
+from forecastle.serving.moments import Moment
 from forecastle.serving.predict import Caller, predict_at
 from forecastle.serving.predict import predict as predict_row
 from forecastle.serving.prediction import Prediction
+from forecastle.serving.times import read_time
 
 
 def predict(
@@ -38,12 +39,12 @@ def predict(
         raise BadInput(f"expected one of {', '.join(ways)}, found {' and '.join(chosen) or 'none'}")
     if time is not None:
         moment = Moment(_texts("--key", key), read_time(time, field="--time"), _values("--given", given))
-        prediction = run(lambda services: _at(services, moment, model))
+        prediction = run_serving(lambda services: _at(services, moment, model))
     elif key or given:
         raise BadInput.at("--time", expected="an ISO 8601 date or time", found="nothing")
     else:
         row = _read("--features", features) if features is not None else _values("--named", named)
-        prediction = run(lambda services: predict_row(services.serving, row, model=model, caller=Caller()))
+        prediction = run_serving(lambda services: predict_row(services.serving, row, model=model, caller=Caller()))
     _show(prediction, as_json=as_json)
 
 
@@ -68,7 +69,11 @@ def _show(prediction: Prediction, *, as_json: bool) -> None:
         err.print(f"[yellow]![/] {escape(warning)}", highlight=False, soft_wrap=True)
     if prediction.fallback is not None:
         preferred = prediction.fallback.preferred
-        err.print(f"[yellow]![/] version {preferred.version} cannot be loaded: {escape(prediction.fallback.reason)}")
+        err.print(
+            f"[yellow]![/] version {preferred.version} cannot be loaded: {escape(prediction.fallback.reason)}",
+            highlight=False,
+            soft_wrap=True,
+        )
     hint(f"forecastle models show {model.id}")
 
 

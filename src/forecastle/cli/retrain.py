@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli import trainings
 from forecastle.cli.console import Exit, JsonFlag, emit_json, err, run
 from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
@@ -35,18 +35,18 @@ def retrain(
     memory: MemoryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a model's recipe on what its dataset holds now, as a new model with the old one as its parent.
+    """Train a model's recipe on what its dataset holds now, as a child of the model.
 
     Nothing is overwritten. When nothing has changed, the model that there is is recognised.
     """
     terms = NO_TERMS.but(priority=priority, timeout_s=timeout, memory_mb=memory)
 
-    async def work(services: Services) -> tuple[Training, tuple[str, ...]]:
-        training, ignored = await _submit(services, model, dataset, feature, terms)
+    async def work(stores: Stores) -> tuple[Training, tuple[str, ...]]:
+        training, ignored = await _submit(stores, model, dataset, feature, terms)
         if watch:
-            (training,) = await see_through(services, [training])
-        async with services.database.read() as session:
-            return await training.with_model(session), ignored
+            (training,) = await see_through(stores, [training])
+        async with stores.database.read() as session:
+            return await training.with_model(session, stores.artifacts), ignored
 
     training, ignored = run(work)
     if ignored:
@@ -60,15 +60,18 @@ def retrain(
 
 
 async def _submit(
-    services: Services, wanted: str, dataset: str | None, features: list[str] | None, terms: Terms
+    stores: Stores, wanted: str, dataset: str | None, features: list[str] | None, terms: Terms
 ) -> tuple[Training, tuple[str, ...]]:
-    async with services.database.read() as session:
+    async with stores.database.read() as session:
         model = await models.resolve(session, wanted)
-    manifest = await asyncio.to_thread(read_manifest, services.artifacts, model)
+    manifest = await asyncio.to_thread(read_manifest, stores.artifacts, model)
     child = Child(offspring.again(manifest, dataset=dataset), ())
-    async with services.database.write() as session:
-        if features:
-            recipe = offspring.inherit(manifest, {"features": features, "dataset": child.recipe.dataset})
-            child = offspring.child(offspring.recipe_of(manifest), recipe, await submit.look_up(session, [recipe]))
-        made = await submit.submit_training(session, child.recipe, owner=None, now=services.clock.now(), terms=terms)
+    if features:
+        recipe = offspring.inherit(manifest, {"features": features, "dataset": child.recipe.dataset})
+        async with stores.database.read() as session:
+            tables = await submit.look_up(session, [recipe])
+        child = offspring.child(offspring.recipe_of(manifest), recipe, tables)
+    await submit.check(stores.database, stores.tables, [child.recipe])
+    async with stores.database.write() as session:
+        made = await submit.submit_training(session, child.recipe, owner=None, now=stores.clock.now(), terms=terms)
     return Training.of(model.name, child.recipe, made), child.ignored

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from forecastle.bootstrap import Services, build_runner
+from forecastle.bootstrap import Stores, build_runner
 from forecastle.cli.console import err, run
 
 
@@ -17,15 +17,16 @@ def runner(
     until_eof: Annotated[bool, typer.Option("--until-eof", help="End when standard input does.")] = False,
 ) -> None:
     """Train what is submitted, until stopped. Several runners may share one database."""
-    run(lambda services: _work(services, until_idle=until_idle, until_eof=until_eof))
+    run(lambda stores: _work(stores, until_idle=until_idle, until_eof=until_eof))
 
 
-async def _work(services: Services, *, until_idle: bool, until_eof: bool) -> None:
+async def _work(stores: Stores, *, until_idle: bool, until_eof: bool) -> None:
     stop = _stop_signals()
     if until_eof:
         asyncio.get_running_loop().add_reader(sys.stdin, stop.set)
-    async with build_runner(services) as work:
-        err.print(f"the runner works on {services.settings.home}  (stop with Ctrl-C)", highlight=False)
+    async with build_runner(stores) as work:
+        if not until_eof:  # whoever holds the other end stops it, and has said what starts
+            err.print(f"the runner works on {stores.settings.home}  (stop with Ctrl-C)", highlight=False)
         if until_idle:
             await work.run_until_idle(stop)
         else:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli import hunts
 from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, hint, run
 from forecastle.cli.hunts import Hunt
@@ -32,8 +32,8 @@ def list_searches(
     """Searches, the newest first."""
     wanted = _known_status(status)
 
-    async def work(services: Services) -> Page[Search]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Page[Search]:
+        async with stores.database.read() as session:
             return await searches.list_searches(session, wanted, model=model, limit=limit, cursor=cursor)
 
     page = run(work)
@@ -55,13 +55,13 @@ def show(
 ) -> None:
     """One search: how many trials there were, what became of them, and the best."""
 
-    async def work(services: Services) -> Hunt:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> Hunt:
+        async with stores.database.read() as session:
             search = await searches.get(session, search_id)
             hunt = Hunt(search_id, await searches.standing(session, search))
         if watch:
-            (hunt,) = await see_through(services, [hunt])
-        async with services.database.read() as session:
+            (hunt,) = await see_through(stores, [hunt])
+        async with stores.database.read() as session:
             return await hunt.with_best(session, limit=limit)
 
     report(run(work), as_json=as_json)
@@ -71,9 +71,9 @@ def show(
 def cancel(search_id: SearchId, *, as_json: JsonFlag = False) -> None:
     """Cancel a search and its trials under way. Models that it made stay."""
 
-    async def work(services: Services) -> Hunt:
-        async with services.database.write() as session:
-            search = await searches.cancel(session, search_id, now=services.clock.now())
+    async def work(stores: Stores) -> Hunt:
+        async with stores.database.write() as session:
+            search = await searches.cancel(session, search_id, now=stores.clock.now())
             return await Hunt(search_id, await searches.standing(session, search)).with_best(session)
 
     hunt = run(work)

@@ -14,11 +14,15 @@ from typing import Annotated
 import structlog
 import typer
 import uvicorn
+from rich.markup import escape
 from uvicorn.supervisors import Multiprocess
 
 from forecastle.api.server import Application
+from forecastle.cli.checks import check_settings
 from forecastle.cli.console import err
-from forecastle.cli.listening import listen
+from forecastle.cli.listening import listen, shown
+from forecastle.db.engine import database_url
+from forecastle.errors import SettingsError
 from forecastle.settings import Settings, load_settings
 
 log = structlog.get_logger("forecastle.serve")
@@ -36,17 +40,26 @@ def serve(
     no_runner: Annotated[bool, typer.Option("--no-runner", help="Serve only; train elsewhere.")] = False,
 ) -> None:
     """Serve the API, and train what is submitted to it."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does: the runner is stopped too
     options = {"host": host, "port": port, "processes": processes}
     given = {name: value for name, value in options.items() if value is not None}
     settings = load_settings(server=given)
+    _refuse_bad(settings)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as Ctrl-C does: the runner is stopped too
     with listen(settings.server.host, settings.server.port) as listener, _runner(wanted=not no_runner):
         address, bound = listener.getsockname()[:2]
-        shown = f"[{address}]" if ":" in address else address
+        at = f"http://{escape(shown(address))}:{bound}"
         err.print(
-            f"Forecastle serves on [bold]http://{shown}:{bound}[/]  (API: /docs, stop with Ctrl-C)", highlight=False
+            f"Forecastle serves on [bold]{at}[/]  (API: /docs, stop with Ctrl-C)", highlight=False, soft_wrap=True
         )
         _serve(settings, listener)
+
+
+def _refuse_bad(settings: Settings) -> None:
+    """Raise now, in one line, what every process would stumble over later."""
+    database_url(settings.database, home=settings.home)
+    for finding in check_settings(settings):
+        if isinstance(finding.trouble, SettingsError):
+            raise finding.trouble
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:

@@ -1,7 +1,6 @@
 """`train`: submit recipes, batches and searches, and see them through."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
@@ -9,14 +8,13 @@ from typing import Annotated, Any, TypeAlias
 import typer
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli import hunts, trainings
-from forecastle.cli.console import Exit, JsonFlag, emit_json, run
+from forecastle.cli.console import Exit, JsonFlag, about, emit_json, existing, run
 from forecastle.cli.hunts import Hunt
 from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
 from forecastle.cli.trainings import Training
 from forecastle.cli.watching import see_through
-from forecastle.errors import BadInput
 from forecastle.jobs.job import NO_TERMS, Terms
 from forecastle.training import submit
 from forecastle.training.batch import is_batch, parse_batch, submit_batch
@@ -44,8 +42,8 @@ class File:
         Raises:
             BadRecipe: it cannot be read, or a field cannot be used.
         """
-        document = dict(read_document(path))
-        with _about(path):
+        document = dict(read_document(existing(path)))
+        with about(path):
             if is_search(document):
                 parse_search(document)
                 return cls(path, document, ())
@@ -74,7 +72,7 @@ def train(
     """
     files = [File.read(path) for path in recipes]
     terms = NO_TERMS.but(priority=priority, timeout_s=timeout, memory_mb=memory)
-    work = run(lambda services: _train(services, files, terms, watch=watch))
+    work = run(lambda stores: _train(stores, files, terms, watch=watch))
     single = [each for each in work if isinstance(each, Training)]
     searched = [each for each in work if isinstance(each, Hunt)]
     if as_json:
@@ -88,44 +86,48 @@ def train(
         raise typer.Exit(Exit.PARTIAL)
 
 
-async def _train(services: Services, files: Sequence[File], terms: Terms, *, watch: bool) -> list[Work]:
-    work = await _submit(services, files, terms)
+async def _train(stores: Stores, files: Sequence[File], terms: Terms, *, watch: bool) -> list[Work]:
+    work = await _submit(stores, files, terms)
     if watch:
-        work = await see_through(services, work)
-    async with services.database.read() as session:
+        work = await see_through(stores, work)
+    async with stores.database.read() as session:
         return [
-            await each.with_best(session) if isinstance(each, Hunt) else await each.with_model(session) for each in work
+            await each.with_best(session)
+            if isinstance(each, Hunt)
+            else await each.with_model(session, stores.artifacts)
+            for each in work
         ]
 
 
-async def _submit(services: Services, files: Sequence[File], terms: Terms) -> list[Work]:
+async def _submit(stores: Stores, files: Sequence[File], terms: Terms) -> list[Work]:
     """All of them or, when one does not fit its tables, none; in the order of the files."""
     terms.check()
     checked: dict[Path, CheckedSearch] = {}
     for file in files:
-        if is_search(file.document):
-            with _about(file.path):
+        with about(file.path):
+            await submit.check(stores.database, stores.tables, file.recipes)
+            if is_search(file.document):
                 checked[file.path] = await check_search(
-                    services.database, file.document, owner=None, now=services.clock.now(), terms=terms
+                    stores.database, stores.tables, file.document, owner=None, now=stores.clock.now(), terms=terms
                 )
     work: list[Work] = []
-    async with services.database.write() as session:
+    async with stores.database.write() as session:
         for file in files:
-            with _about(file.path):
+            with about(file.path):
                 if file.path in checked:
-                    work.append(await _begin(services, session, file, checked[file.path]))
+                    work.append(await _begin(stores, session, file, checked[file.path]))
                 else:
-                    work += await _queue(services, session, file, terms)
+                    work += await _queue(stores, session, file, terms)
     return work
 
 
-async def _begin(services: Services, session: AsyncSession, file: File, checked: CheckedSearch) -> Hunt:
-    standing = await begin_search(session, services.artifacts, checked, now=services.clock.now())
+async def _begin(stores: Stores, session: AsyncSession, file: File, checked: CheckedSearch) -> Hunt:
+    standing = await begin_search(session, stores.artifacts, checked, now=stores.clock.now())
     return Hunt(str(file.path), standing)
 
 
-async def _queue(services: Services, session: AsyncSession, file: File, terms: Terms) -> list[Training]:
-    now, source = services.clock.now(), str(file.path)
+async def _queue(stores: Stores, session: AsyncSession, file: File, terms: Terms) -> list[Training]:
+    now, source = stores.clock.now(), str(file.path)
     if is_batch(file.document):
         made = await submit_batch(session, file.recipes, owner=None, now=now, terms=terms)
         pairs = zip(file.recipes, made.trainings, strict=True)
@@ -134,12 +136,3 @@ async def _queue(services: Services, session: AsyncSession, file: File, terms: T
     return [
         Training.of(source, recipe, await submit.submit_training(session, recipe, owner=None, now=now, terms=terms))
     ]
-
-
-@contextmanager
-def _about(path: Path) -> Iterator[None]:
-    """Errors inside begin with the file that they are about."""
-    try:
-        yield
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}", problems=error.problems) from error

@@ -1,5 +1,6 @@
 """Single trainings on the command line: their progress, and the table of what came of them."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -11,7 +12,9 @@ from forecastle.cli.console import emit_table, err, hint
 from forecastle.jobs import queue
 from forecastle.jobs.job import Job
 from forecastle.registry import models
-from forecastle.registry.measures import verdict
+from forecastle.registry.artifacts import ArtifactStore
+from forecastle.registry.describe import read_manifest
+from forecastle.registry.manifest import Manifest
 from forecastle.registry.models import Model
 from forecastle.training.recipe import Recipe
 from forecastle.training.submit import TrainingSubmission
@@ -27,6 +30,7 @@ class Training:
     submission: TrainingSubmission
     job: Job | None
     model: Model | None = None
+    manifest: Manifest | None = None
     group: str | None = None
 
     @classmethod
@@ -51,6 +55,11 @@ class Training:
         return str(kept["model_id"]) if kept else self.submission.model_id
 
     @property
+    def model_name(self) -> str:
+        """What the model is called: a known recipe may have been trained under another name."""
+        return self.submission.name
+
+    @property
     def ended(self) -> bool:
         """Whether there is nothing more to wait for."""
         return self.job is None or self.job.ended
@@ -66,15 +75,18 @@ class Training:
         """The same with its job as it stands now."""
         return self if self.job is None else replace(self, job=await queue.get(session, self.job.id))
 
-    async def with_model(self, session: AsyncSession) -> Self:
-        """The same with its model, if there is one by now."""
-        made = self.status == "completed"
-        return replace(self, model=await models.get(session, self.model_id)) if made else self
+    async def with_model(self, session: AsyncSession, artifacts: ArtifactStore) -> Self:
+        """The same with its model and what that says of itself, if there is one by now."""
+        if self.status != "completed":
+            return self
+        model = await models.get(session, self.model_id)
+        return replace(self, model=model, manifest=await asyncio.to_thread(read_manifest, artifacts, model))
 
     @property
     def facts(self) -> dict[str, Any]:
         """What is printed of it as JSON."""
-        model = self.model
+        model, manifest = self.model, self.manifest
+        found = model.verdict if model else None
         return {
             "recipe": self.source,
             "name": self.recipe.name,
@@ -83,11 +95,15 @@ class Training:
             "duplicate": self.submission.duplicate,
             "job_id": self.job.id if self.job else None,
             "model_id": self.model_id,
+            "model_name": self.model_name,
             "group": self.group,
             "fingerprint": self.submission.fingerprint,
             "version": model.version if model else None,
+            "trained_rows": manifest.trained_rows if manifest else None,
+            "fit_seconds": manifest.fit_seconds if manifest else None,
             "metrics": model.metrics if model else None,
             "baselines": model.baselines if model else None,
+            "verdict": found.as_json() if found else None,
             "error": self.job.error if self.job else None,
         }
 
@@ -95,8 +111,14 @@ class Training:
 def show(trainings: Sequence[Training]) -> None:
     """Print a table, what went wrong, and what to do next."""
     emit_table(
-        ["recipe", "algorithm", "status", "measure", "out of sample", "best naive forecast", "verdict"],
-        [[each.recipe.name, each.recipe.algorithm, _outcome(each), *score(each.model)] for each in trainings],
+        [
+            *("recipe", "algorithm", "status", "trained on"),
+            *("judged by", "out of sample", "best naive forecast", "verdict"),
+        ],
+        [
+            [each.recipe.name, each.recipe.algorithm, _outcome(each), _effort(each.manifest), *score(each.model)]
+            for each in trainings
+        ],
     )
     for each in trainings:
         if each.job and each.job.error:
@@ -110,12 +132,18 @@ def show(trainings: Sequence[Training]) -> None:
 
 def score(model: Model | None) -> tuple[str | None, ...]:
     """The headline measure, its value, the best naive forecast's with its name, and which of them is better."""
-    found = verdict(model.task, model.metrics, model.baselines) if model else None
+    found = model.verdict if model else None
     if found is None:
         return (None,) * 4
-    said = "beats it" if found.beats else "does not beat it"
-    return found.measure, f"{found.value:.5g}", f"{found.baseline_value:.5g} {found.baseline}", said
+    return found.measure, f"{found.value:.5g}", f"{found.baseline:.5g} {found.baseline_name}", str(found)
+
+
+def _effort(manifest: Manifest | None) -> str | None:
+    return f"{manifest.trained_rows:,} rows, {manifest.fit_seconds:.2f} s" if manifest else None
 
 
 def _outcome(training: Training) -> str:
-    return f"{training.status}, known already" if training.submission.duplicate else training.status
+    if not training.submission.duplicate:
+        return training.status
+    known = "known already" if training.model_name == training.recipe.name else f"known as {training.model_name}"
+    return f"{training.status}, {known}"

@@ -8,7 +8,7 @@ import typer
 
 from forecastle.auth import users
 from forecastle.auth.users import User
-from forecastle.bootstrap import Services
+from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, run
 from forecastle.errors import BadInput
 
@@ -32,14 +32,14 @@ def add(
     """Make an account."""
     password = secrets.token_urlsafe(16) if generate else _new_password(from_stdin=password_stdin)
 
-    async def work(services: Services) -> User:
+    async def work(stores: Stores) -> User:
         return await users.register(
-            services.database,
-            services.passwords,
+            stores.database,
+            stores.passwords,
             username=username,
             password=password,
             role=users.role(role),
-            now=services.clock.now(),
+            now=stores.clock.now(),
         )
 
     _show([run(work)], as_json=as_json, password=password if generate else None)
@@ -49,8 +49,8 @@ def add(
 def list_all(*, as_json: JsonFlag = False) -> None:
     """All accounts, the newest first."""
 
-    async def work(services: Services) -> list[User]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> list[User]:
+        async with stores.database.read() as session:
             page = await users.list_users(session, limit=1000)
             found = list(page.items)
             while page.next is not None:
@@ -70,8 +70,8 @@ def password(username: Username, *, password_stdin: FromStdin = False, as_json: 
     """Give an account another password."""
     new = _new_password(from_stdin=password_stdin)
 
-    async def work(services: Services) -> User:
-        return await users.set_password(services.database, services.passwords, username=username, password=new)
+    async def work(stores: Stores) -> User:
+        return await users.set_password(stores.database, stores.passwords, username=username, password=new)
 
     _show([run(work)], as_json=as_json)
 
@@ -87,8 +87,8 @@ def remove(
     if not yes:
         typer.confirm(f"Remove {username} and the predictions of that account?", abort=True, err=True)
 
-    async def work(services: Services) -> User:
-        async with services.database.write() as session:
+    async def work(stores: Stores) -> User:
+        async with stores.database.write() as session:
             return await users.remove(session, username)
 
     _show([run(work)], as_json=as_json)
@@ -98,10 +98,10 @@ def remove(
 def token(username: Username, *, as_json: JsonFlag = False) -> None:
     """Print an access token for an account, as a sign-in would give."""
 
-    async def work(services: Services) -> tuple[str, int]:
-        async with services.database.read() as session:
+    async def work(stores: Stores) -> tuple[str, int]:
+        async with stores.database.read() as session:
             user = await users.find(session, username)
-        return services.tokens.issue(user), services.tokens.lifetime_s
+        return stores.tokens.issue(user), stores.tokens.lifetime_s
 
     issued, lifetime_s = run(work)
     if as_json:

@@ -8,7 +8,7 @@ from typing import Protocol, Self, TypeVar
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from forecastle.bootstrap import Services, build_runner
+from forecastle.bootstrap import Stores, build_runner
 from forecastle.cli.console import err
 from forecastle.jobs import leases, lifeline
 
@@ -41,7 +41,7 @@ class Watched(Protocol):
 Some = TypeVar("Some", bound=Watched)
 
 
-async def see_through(services: Services, items: Sequence[Some]) -> list[Some]:
+async def see_through(stores: Stores, items: Sequence[Some]) -> list[Some]:
     """Wait until all of them have ended; where nobody works on them, do it here."""
     items = list(items)
     if all(item.ended for item in items):
@@ -54,11 +54,11 @@ async def see_through(services: Services, items: Sequence[Some]) -> list[Some]:
         console=err,
         disable=not err.is_terminal,
     )
-    async with worked_off(services) as work:
+    async with worked_off(stores) as work:
         with bars:
             tasks = [bars.add_task(item.label, total=1.0, doing="") for item in items]
             while not work.done():
-                async with services.database.read() as session:
+                async with stores.database.read() as session:
                     items = [item if item.ended else await item.look(session) for item in items]
                 for task, item in zip(tasks, items, strict=True):
                     share, doing = item.progress
@@ -70,13 +70,13 @@ async def see_through(services: Services, items: Sequence[Some]) -> list[Some]:
 
 
 @asynccontextmanager
-async def worked_off(services: Services) -> AsyncIterator[asyncio.Task[None]]:
+async def worked_off(stores: Stores) -> AsyncIterator[asyncio.Task[None]]:
     """While inside, someone works the queue off: a runner of this process whenever there is no other.
 
     The task that is yielded ends early only with the error that stopped the runner.
     """
     stop = asyncio.Event()
-    work = asyncio.create_task(_stand_in(services, stop))
+    work = asyncio.create_task(_stand_in(stores, stop))
     try:
         yield work
     finally:
@@ -84,15 +84,15 @@ async def worked_off(services: Services) -> AsyncIterator[asyncio.Task[None]]:
         await work
 
 
-async def _stand_in(services: Services, stop: asyncio.Event) -> None:
+async def _stand_in(stores: Stores, stop: asyncio.Event) -> None:
     while not stop.is_set():
-        if not await _has_runner(services):
-            async with build_runner(services) as runner:
+        if not await _has_runner(stores):
+            async with build_runner(stores) as runner:
                 await runner.run_forever(stop)
         await asyncio.sleep(POLL_S)
 
 
-async def _has_runner(services: Services) -> bool:
-    async with services.database.read() as session:
-        runners = await leases.live_runners(session, now=services.clock.now())
-    return any(not lifeline.is_cut(services.settings.home / "jobs", runner) for runner in runners)
+async def _has_runner(stores: Stores) -> bool:
+    async with stores.database.read() as session:
+        runners = await leases.live_runners(session, now=stores.clock.now())
+    return any(not lifeline.is_cut(stores.settings.home / "jobs", runner) for runner in runners)

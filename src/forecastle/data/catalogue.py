@@ -6,19 +6,22 @@ from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from threading import Event
+from typing import TYPE_CHECKING
 
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.data.dataset import Column, Dataset
 from forecastle.data.errors import BadDatasetName, DatasetExists, DatasetNotFound, DatasetVanished, ImportAbandoned
-from forecastle.data.importing import ImportedTable, import_table
 from forecastle.data.options import ImportOptions
 from forecastle.data.storage import TableStore
 from forecastle.data.tables import DatasetRow
 from forecastle.db import Database
 from forecastle.errors import ForecastleError
 from forecastle.types import Progress, new_id, no_progress
+
+if TYPE_CHECKING:
+    from forecastle.data.importing import ImportedTable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -60,7 +63,7 @@ async def import_file(
         progress(share, message)
 
     try:
-        table = await asyncio.to_thread(import_table, source, options, store, report)
+        table = await asyncio.to_thread(_import, source, options, store, report)
     except asyncio.CancelledError:
         abandoned.set()
         raise
@@ -74,7 +77,13 @@ async def import_file(
         raise
 
 
-async def add(session: AsyncSession, table: ImportedTable, *, name: str, now: datetime) -> Dataset:
+def _import(source: Path, options: ImportOptions, store: TableStore, progress: Progress) -> "ImportedTable":
+    from forecastle.data.importing import import_table  # noqa: PLC0415 - slow to import, and look-ups do without
+
+    return import_table(source, options, store, progress)
+
+
+async def add(session: AsyncSession, table: "ImportedTable", *, name: str, now: datetime) -> Dataset:
     """Catalogue an imported table; the same content under the same name again is the dataset that is there.
 
     Raises:
@@ -142,7 +151,7 @@ async def _find(session: AsyncSession, name: str) -> DatasetRow | None:
     return (await session.scalars(select(DatasetRow).where(DatasetRow.name == name))).one_or_none()
 
 
-def _row(table: ImportedTable, name: str, now: datetime) -> DatasetRow:
+def _row(table: "ImportedTable", name: str, now: datetime) -> DatasetRow:
     return DatasetRow(
         id=new_id(now),
         name=name,

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 import polars as pl
+from polars import selectors
 
 
 def spellings(markers: Iterable[str]) -> tuple[str, ...]:
@@ -13,8 +14,14 @@ def spellings(markers: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(written))
 
 
-def clean(cells: pl.Series, missing: tuple[str, ...]) -> pl.Series:
-    """`cells` (String) stripped, null where one is in `missing`."""
-    stripped = cells.str.strip_chars()
-    absent = stripped.is_in(list(missing))
-    return stripped.set(absent, None) if absent.any() else stripped
+def clean(block: pl.DataFrame, missing: tuple[str, ...]) -> pl.DataFrame:
+    """`block` with its texts stripped, null where one is in `missing`."""
+    texts = selectors.string()
+    stripped = block.with_columns(texts.str.strip_chars())
+    markers = pl.Series(missing, dtype=pl.String).implode()
+    absent = stripped.select(texts.is_in(markers).any())
+    marked = [name for name, some in zip(absent.columns, absent.rows()[0], strict=True) if some] if absent.width else []
+    if not marked:
+        return stripped
+    chosen = selectors.by_name(*marked)
+    return stripped.with_columns(pl.when(~chosen.is_in(markers)).then(chosen))

@@ -1,11 +1,13 @@
 """From the cells of a file to the typed columns of a table."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 
 import polars as pl
 
 from forecastle.data.cleaning import clean
 from forecastle.data.dates import INSTANT, parse_clock, parse_dates
+from forecastle.data.numerals import plain
 from forecastle.data.schema import ColumnPlan, Epoch, TablePlan
 
 _MICROS: dict[Epoch, float] = {"s": 1e6, "ms": 1e3, "us": 1, "ns": 1e-3}
@@ -13,22 +15,17 @@ _MICROS: dict[Epoch, float] = {"s": 1e6, "ms": 1e3, "us": 1, "ns": 1e-3}
 
 def convert(block: pl.DataFrame, plan: TablePlan, missing: tuple[str, ...]) -> pl.DataFrame:
     """The planned columns of a block; a column that does not occur in it is null."""
-    return pl.DataFrame([_column(block, column, missing) for column in plan.columns])
+    cells = {column.name: column for column in clean(block, missing).iter_columns()}
+    absent = pl.Series([None], dtype=pl.String).new_from_index(0, block.height)
+    return pl.DataFrame([_column(cells, column, absent) for column in plan.columns])
 
 
-def _column(block: pl.DataFrame, plan: ColumnPlan, missing: tuple[str, ...]) -> pl.Series:
-    cells = [_cells(block, name, missing) for name in plan.sources]
-    values = _values(cells[0], plan)
-    if len(cells) == 2:
-        values = values + parse_clock(cells[1].cast(pl.String)).fill_null(timedelta())
+def _column(cells: Mapping[str, pl.Series], plan: ColumnPlan, absent: pl.Series) -> pl.Series:
+    first, *clock = (cells.get(name, absent) for name in plan.sources)
+    values = _values(first if plan.sign is None else plain(first, plan.sign), plan)
+    if clock:
+        values = values + parse_clock(clock[0].cast(pl.String)).fill_null(timedelta())
     return values.cast(plan.dtype).alias(plan.name)
-
-
-def _cells(block: pl.DataFrame, name: str, missing: tuple[str, ...]) -> pl.Series:
-    if name not in block.columns:
-        return pl.Series(name, [None], dtype=pl.String).new_from_index(0, block.height)
-    cells = block[name]
-    return clean(cells, missing) if cells.dtype == pl.String else cells
 
 
 def _values(cells: pl.Series, plan: ColumnPlan) -> pl.Series:

@@ -17,6 +17,8 @@ class Column:
     """Rows without a value."""
     distinct: int | None = None
     """Number of different values of a category column."""
+    note: str | None = None
+    """How its numbers were written, or why it is text, where that is not plain."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,10 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-from forecastle.data.dialect import Dialect, Record, read_records, wrong_width
+from forecastle.data.dialect import Dialect, wrong_width
 from forecastle.data.errors import BadTable
+from forecastle.data.quotes import QuoteCensus
+from forecastle.data.records import Record, read_records
 from forecastle.data.source import BLOCK_BYTES, Advance
 from forecastle.data.text import TextFile
 
@@ -42,6 +44,11 @@ class DelimitedSource:
         """Columns whose header cell is empty."""
         return self.dialect.unnamed
 
+    @property
+    def delimiter(self) -> str:
+        """One character."""
+        return self.dialect.delimiter
+
     def blocks(self, advance: Advance) -> Iterator[pl.DataFrame]:
         """The rows as String columns, empty fields as empty text.
 
@@ -57,13 +64,14 @@ class DelimitedSource:
 
     def _plain_blocks(self, advance: Advance) -> Iterator[pl.DataFrame]:
         refused: list[arrow_csv.InvalidRow] = []
-        with self.file.utf8(skip=self.dialect.head_bytes, progress=advance) as reader:
+        quotes = QuoteCensus(self.dialect.delimiter)
+        with self.file.utf8(skip=self.dialect.head_bytes, progress=advance, watch=quotes.add) as reader:
             try:
                 yield from map(_frame, arrow_csv.open_csv(cast("IO[bytes]", reader), **self._arrow_options(refused)))
             except pa.ArrowInvalid as error:
                 raise self._explain(refused[0] if refused else None, error) from error
-            if reader.quotes % 2:  # innocent in 5" pipe, but not when one was open at the end
-                self._check_quotes()
+            if quotes.odd or quotes.uneven:
+                self._check_quotes(strict=quotes.odd)
 
     def _arrow_options(self, refused: list[arrow_csv.InvalidRow]) -> dict[str, Any]:
         names = list(self.dialect.names)
@@ -107,15 +115,16 @@ class DelimitedSource:
 
     def _explain(self, row: arrow_csv.InvalidRow | None, error: pa.ArrowInvalid) -> BadTable:
         if row is None:
-            self._check_quotes()
+            self._check_quotes(strict=True)
             return BadTable(self.label, expected=f"rows shorter than {BLOCK_BYTES:,} bytes", found=str(error))
-        if row.text.count('"') % 2:
-            self._check_quotes()
-        return wrong_width(self.label, self.place((row.number or 1) - 1), row.expected_columns, row.actual_columns)
+        number = row.number or 1
+        if '"' in row.text:
+            self._check_quotes(strict=row.text.count('"') % 2 == 1, rows=number)
+        return wrong_width(self.label, self.place(number - 1), row.expected_columns, row.actual_columns)
 
-    def _check_quotes(self) -> None:
-        with self._records(strict=True) as records:
-            deque(records, maxlen=0)
+    def _check_quotes(self, *, strict: bool, rows: int | None = None) -> None:
+        with self._records(strict=strict) as records:
+            deque(islice(records, rows), maxlen=0)
 
 
 def _frame(batch: pa.RecordBatch) -> pl.DataFrame:

@@ -1,6 +1,5 @@
 """How a delimited file is written: delimiter, header, names; found from its first lines."""
 
-import csv
 import io
 import re
 from collections import Counter
@@ -8,18 +7,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-import polars as pl
-
 from forecastle.data.dates import is_clock, is_date
 from forecastle.data.errors import BadTable
+from forecastle.data.naming import check_names
+from forecastle.data.numerals import is_number
 from forecastle.data.options import MISSING_MARKERS, ImportOptions
+from forecastle.data.records import Record, read_records
 from forecastle.data.text import TextFile
 
 #: In the order of trust: a comma may be a decimal sign or part of a text, a tab hardly ever.
 DELIMITERS = ("\t", ";", "|", ",")
 SAMPLE_RECORDS = 200
 
-Record = tuple[int, list[str]]
+_NAME_THEM = "name the columns with --columns a,b,c"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,53 +46,25 @@ def find_dialect(file: TextFile, options: ImportOptions) -> Dialect:
     """
     sample = file.sample()
     delimiter = options.delimiter or _find_delimiter(sample)
-    records = _first_records(sample, delimiter, file.label)
-    if not records:
-        raise BadTable(file.label, expected="a table", found="blank lines only")
-    (header_line, header), rows = records[0], records[1:]
+    records = _first_records(file, sample, delimiter)
+    (line, header), rows = records[0], records[1:]
     has_header = options.header if options.header is not None else looks_like_header(header, [row for _, row in rows])
     if has_header and not rows:
-        raise BadTable(file.label, line=header_line, expected="rows after the header", found="header only")
+        raise BadTable(file.label, line=line, expected="rows after the header", found="header only")
     first = rows[0] if has_header else records[0]
     names = (
         _given_names(file, options, first)
         if options.columns
-        else _own_names(file, header, first, has_header=has_header)
+        else _own_names(file, records[0], first, has_header=has_header)
     )
     return Dialect(
         delimiter=delimiter,
-        names=tuple(name or f"column_{i}" for i, name in enumerate(names, 1)),
-        unnamed=frozenset(f"column_{i}" for i, name in enumerate(names, 1) if not name and has_header),
+        names=tuple(name or _numbered(i) for i, name in enumerate(names, 1)),
+        unnamed=frozenset(_numbered(i) for i, name in enumerate(names, 1) if not name and has_header),
         has_header=has_header,
         head_bytes=_head_bytes(sample, delimiter) if has_header else 0,
         padded=re.search(rf'(^|{re.escape(delimiter)}) +"', sample, re.MULTILINE) is not None,
     )
-
-
-def read_records(lines: Iterable[str], delimiter: str, label: str, *, strict: bool = False) -> Iterator[Record]:
-    """The records of lines with the line each begins on; blank lines are no records.
-
-    Raises:
-        BadTable: a field is too long, which an unclosed quote makes; when `strict` also any misplaced quote.
-    """
-    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True, strict=strict)
-    line = 1
-    try:
-        for record in reader:
-            if record:
-                yield line, record
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise _bad_quote(label, line, str(error)) from error
-
-
-def _bad_quote(label: str, line: int, reason: str) -> BadTable:
-    if "expected after" in reason:
-        return BadTable(label, line=line, expected="a delimiter after the closing quote", found="more text")
-    if "unexpected end" in reason:
-        return BadTable(label, line=line, expected="a closing quote", found="none up to the end of the file")
-    found = "a longer one; perhaps a quote is never closed"
-    return BadTable(label, line=line, expected=f"fields of at most {csv.field_size_limit():,} characters", found=found)
 
 
 def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
@@ -107,14 +79,29 @@ def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bo
 
 
 def _is_value(cell: str) -> bool:
-    number = pl.Series([cell]).cast(pl.Float64, strict=False)
-    return (
-        number[0] is not None or cell.lower() in MISSING_MARKERS | {"true", "false"} or is_date(cell) or is_clock(cell)
-    )
+    return is_number(cell) or cell.lower() in MISSING_MARKERS | {"true", "false"} or is_date(cell) or is_clock(cell)
 
 
-def _first_records(sample: str, delimiter: str, label: str, *, strict: bool = False) -> list[Record]:
-    return list(islice(read_records(_lines(sample), delimiter, label, strict=strict), SAMPLE_RECORDS))
+def _first_records(file: TextFile, sample: str, delimiter: str) -> list[Record]:
+    """At least the first two, if the file has them, from beyond the sample if need be."""
+    records, _ = _sound_records(sample, delimiter)
+    if len(records) < 2:
+        with file.lines() as lines:
+            records = list(islice(read_records(lines, delimiter, file.label), 2))
+    if not records:
+        raise BadTable(file.label, expected="a table", found="blank lines only")
+    return records
+
+
+def _sound_records(sample: str, delimiter: str, *, strict: bool = False) -> tuple[list[Record], bool]:
+    """The records up to the first that is broken, as the last may be, and whether there was one."""
+    records: list[Record] = []
+    try:
+        for record in islice(read_records(_lines(sample), delimiter, label="", strict=strict), SAMPLE_RECORDS):
+            records.append(record)  # noqa: PERF402 - those before an error are kept
+    except BadTable:
+        return records, True
+    return records, False
 
 
 def _lines(text: str) -> Iterable[str]:
@@ -129,12 +116,10 @@ def _find_delimiter(sample: str) -> str:
 
 def _consistency(sample: str, delimiter: str) -> float:
     """Share of the records that have the commonest number of fields, 0 when that is one."""
-    try:
-        widths = Counter(len(record) for _, record in _first_records(sample, delimiter, label="", strict=True))
-    except BadTable:
-        return 0.0
+    records, broken = _sound_records(sample, delimiter, strict=True)
+    widths = Counter(len(record) for _, record in records)
     width, count = widths.most_common(1)[0] if widths else (0, 0)
-    return count / widths.total() if width > 1 else 0.0
+    return count / (widths.total() + broken) if width > 1 else 0.0
 
 
 def _given_names(file: TextFile, options: ImportOptions, first: Record) -> list[str]:
@@ -148,41 +133,34 @@ def _given_names(file: TextFile, options: ImportOptions, first: Record) -> list[
             found=f"{len(row)}",
             hint=f"the line is: {'|'.join(row)[:80]}",
         )
-    _check_unique(file, names, line=None)
     if not all(names):
         raise BadTable(file.label, expected="a name for every column", found=",".join(names))
+    check_names(file.label, names, hint=_NAME_THEM)
     return names
 
 
-def _own_names(file: TextFile, header: list[str], first: Record, *, has_header: bool) -> list[str]:
+def _own_names(file: TextFile, start: Record, first: Record, *, has_header: bool) -> list[str]:
+    header_line, header = start
     if not has_header:
         return [""] * len(header)
     line, row = first
     if len(row) != len(header):
         raise wrong_width(file.label, line, len(header), len(row))
     names = [" ".join(name.split()) for name in header]
-    _check_unique(file, names, line=1)
+    check_names(
+        file.label, [name or _numbered(i) for i, name in enumerate(names, 1)], line=header_line, hint=_NAME_THEM
+    )
     return names
+
+
+def _numbered(position: int) -> str:
+    return f"column_{position}"
 
 
 def wrong_width(label: str, line: int, expected: int, found: int) -> BadTable:
     """The error for a row that is wider or narrower than the header."""
-    hint = "name the columns with --columns a,b,c; the names replace the header line" if line <= 2 else ""
+    hint = f"{_NAME_THEM}; the names replace the header line" if line <= 2 else ""
     return BadTable(label, line=line, expected=f"{expected} fields", found=str(found), hint=hint)
-
-
-def _check_unique(file: TextFile, names: Sequence[str], *, line: int | None) -> None:
-    written = [name or f"column_{i}" for i, name in enumerate(names, 1)]
-    twice = [name for name, count in Counter(written).items() if count > 1]
-    if twice:
-        raise BadTable(
-            file.label,
-            line=line,
-            column=twice[0],
-            expected="different column names",
-            found=f"{twice[0]!r} {written.count(twice[0])} times",
-            hint="name the columns with --columns a,b,c",
-        )
 
 
 def _head_bytes(sample: str, delimiter: str) -> int:

@@ -39,7 +39,7 @@ class ContentHash:
         self._rows += frame.height
         for column in frame.iter_columns():
             validity, values, lengths = self._columns[column.name]
-            validity.update(_bytes(column.is_not_null().to_numpy().astype(np.uint8)))
+            validity.update(_validity(column))
             if column.dtype == pl.String:
                 texts, sizes = _text_bytes(column)
                 values.update(texts)
@@ -55,16 +55,26 @@ class ContentHash:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def _validity(column: pl.Series) -> bytes:
+    if not column.null_count():
+        return b"\x01" * len(column)
+    return _bytes(column.is_not_null().to_numpy().astype(np.uint8))
+
+
 def _fixed(column: pl.Series) -> NDArray[Any]:
     if column.dtype == pl.Boolean:
-        return column.fill_null(value=False).to_numpy().astype(np.uint8)
+        return _filled(column, value=False).to_numpy().astype(np.uint8)
     if column.dtype == pl.Float64:
-        return column.fill_null(0.0).to_numpy().astype("<f8") + 0.0  # no negative zero
-    return column.to_physical().fill_null(0).to_numpy().astype("<i8")
+        return _filled(column, 0.0).to_numpy().astype("<f8") + 0.0  # no negative zero
+    return _filled(column.to_physical(), 0).to_numpy().astype("<i8")
+
+
+def _filled(column: pl.Series, value: float | str) -> pl.Series:
+    return column.fill_null(value) if column.null_count() else column
 
 
 def _text_bytes(column: pl.Series) -> tuple[memoryview | bytes, NDArray[Any]]:
-    texts = column.fill_null("")
+    texts = _filled(column, "")
     sizes = texts.str.len_bytes().to_numpy().astype("<u8")
     array = pa.concat_arrays(_chunks(texts))
     _, offsets, data = array.buffers()

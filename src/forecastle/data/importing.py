@@ -1,25 +1,26 @@
 """From a file to a stored table: look at all of it, decide, convert, order, store."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
 import polars as pl
 
-from forecastle.data.cleaning import spellings
+from forecastle.data.cleaning import clean, spellings
 from forecastle.data.convert import convert
 from forecastle.data.dataset import Column
 from forecastle.data.dates import read_date_format
 from forecastle.data.delimited import DelimitedSource
 from forecastle.data.dialect import find_dialect
+from forecastle.data.encoding import read_encoding
 from forecastle.data.errors import BadTable
 from forecastle.data.evidence import Evidence
 from forecastle.data.jsonlines import JsonLinesSource
 from forecastle.data.options import ImportOptions
 from forecastle.data.ordering import ROW, deduplicated, ordered
 from forecastle.data.parquet import MAGIC, ParquetSource
-from forecastle.data.schema import Columns, TablePlan, decide
+from forecastle.data.schema import ColumnPlan, Columns, TablePlan, decide
 from forecastle.data.source import Advance, Source
 from forecastle.data.storage import TableStore
 from forecastle.data.tablefile import TableFacts, write_table
@@ -76,7 +77,7 @@ def import_table(
     return ImportedTable(
         sha256=facts.sha256,
         rows=facts.rows,
-        columns=facts.columns,
+        columns=tuple(map(_noted, facts.columns, plan.columns)),
         time=plan.time,
         keys=plan.keys,
         first_time=facts.first_time,
@@ -97,27 +98,37 @@ def open_source(path: Path, options: ImportOptions, *, label: str) -> Source:
     with path.open("rb") as file:
         is_parquet = file.read(len(MAGIC)) == MAGIC
     if is_parquet:
-        return ParquetSource(path, label)
-    text = TextFile.at(path, label)
+        return _typed(ParquetSource(path, label), options)
+    text = TextFile.at(path, label, read_encoding(options.encoding) if options.encoding else None)
     if label.lower().endswith((".jsonl", ".ndjson", ".json")) or text.sample().lstrip().startswith("{"):
-        return JsonLinesSource(text)
+        return _typed(JsonLinesSource(text), options)
     return DelimitedSource(text, find_dialect(text, options))
+
+
+def _typed(source: Source, options: ImportOptions) -> Source:
+    """A file that tells numbers from texts, unless the options take them for texts."""
+    if options.decimal != "auto":
+        found = "one that tells numbers from texts"
+        raise BadTable(source.label, expected="a delimited file for --decimal", found=found, hint="leave it out")
+    return source
 
 
 def examine(source: Source, options: ImportOptions, missing: tuple[str, ...], advance: Advance) -> Columns:
     """What all values of every column say."""
     date_format = read_date_format(options.date_format) if options.date_format else None
+    commas = source.delimiter is not None and (source.delimiter != "," or options.decimal == ",")
     columns: dict[str, Evidence] = {}
     rows = 0
     for block in source.blocks(advance):
         for name in block.columns:
             if name not in columns:
-                columns[name] = Evidence(name, missing, date_format)
+                columns[name] = Evidence(name, date_format, commas=commas)
                 columns[name].add_missing(rows)
         if len(columns) > MAX_COLUMNS:
             raise BadTable(source.label, expected=f"at most {MAX_COLUMNS} columns", found=str(len(columns)))
+        cells = {column.name: column for column in clean(block, missing).iter_columns()}
         for name, evidence in columns.items():
-            evidence.add(block[name]) if name in block.columns else evidence.add_missing(block.height)
+            evidence.add(cells[name]) if name in cells else evidence.add_missing(block.height)
         rows += block.height
     if not any(column.values for column in columns.values()):
         raise BadTable(source.label, expected="rows with values", found="none")
@@ -133,6 +144,10 @@ def _converted(source: Source, plan: TablePlan, missing: tuple[str, ...], advanc
             frame = frame.with_columns(pl.int_range(row, row + frame.height, dtype=pl.Int64).alias(ROW))
         yield frame
         row += block.height
+
+
+def _noted(column: Column, plan: ColumnPlan) -> Column:
+    return replace(column, note=plan.note)
 
 
 def _check_time(source: Source, plan: TablePlan, block: pl.DataFrame, frame: pl.DataFrame, first_row: int) -> None:

@@ -10,6 +10,7 @@ import msgspec
 import polars as pl
 
 from forecastle.data.errors import BadTable
+from forecastle.data.naming import check_names
 from forecastle.data.source import Advance
 from forecastle.data.text import TextFile, Utf8Reader
 
@@ -39,19 +40,29 @@ class JsonLinesSource:
         """None: fields have names."""
         return frozenset()
 
+    @property
+    def delimiter(self) -> None:
+        """None."""
+        return
+
     def blocks(self, advance: Advance) -> Iterator[pl.DataFrame]:
         """The rows; a block has the fields that occur in it.
 
         Raises:
-            BadTable: a line is no JSON object, or a field holds a list or an object.
+            BadTable: a line is no JSON object, a name cannot be used, or a field holds a list or an object.
         """
         done = 0
+        known: set[str] = set()
         with self._records() as records:
             while block := list(islice(records, BLOCK_RECORDS)):
                 rows = [self._row(line, text) for line, text in block]
                 done += sum(len(text) for _, text in block)
                 advance(min(done, self.size))
                 names = dict.fromkeys(name for row in rows for name in row)
+                for name in names.keys() - known:
+                    line = next(line for (line, _), row in zip(block, rows, strict=True) if name in row)
+                    check_names(self.label, [name], line=line)
+                known |= names.keys()
                 yield pl.DataFrame({name: [row.get(name) for row in rows] for name in names}, _strings(names))
 
     def place(self, row: int) -> int:
@@ -76,6 +87,8 @@ class JsonLinesSource:
 
     def _text(self, line: int, name: str, value: object) -> str | None:
         match value:
+            case str() if "\0" in value:
+                raise BadTable(self.label, line=line, column=name, expected="text", found="a NUL character")
             case None | str():
                 return value
             case bool():

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from forecastle.data.encoding import read_encoding
 from forecastle.errors import BadInput
 from forecastle.types import is_storable
 
 Duplicates = Literal["error", "first", "last"]
+Decimal = Literal["auto", ",", "."]
 
 #: Texts that mean "no value", compared without case and surrounding spaces.
 MISSING_MARKERS = frozenset({"", "na", "n/a", "nan", "null", "none", "?", "-"})
@@ -25,8 +27,12 @@ class ImportOptions:
     columns: tuple[str, ...] = ()
     """Names for all columns, in the order of the file; they replace a header line."""
     delimiter: str | None = None
+    encoding: str | None = None
+    """How the text of the file is encoded; None goes by its byte order mark, or takes it for UTF-8."""
     header: bool | None = None
     """Whether the first line names the columns; None decides by its look."""
+    decimal: Decimal = "auto"
+    """What stands before the decimals of numbers; the other sign and blanks may set their thousands apart."""
     missing: tuple[str, ...] = ()
     """Further texts that mean "no value"."""
     text: tuple[str, ...] = ()
@@ -40,10 +46,14 @@ class ImportOptions:
         if self.delimiter is not None and not _can_delimit(self.delimiter):
             expected = "one ASCII character that is no letter, digit or quote, or the word tab"
             raise BadInput.at("delimiter", expected=expected, found=self.delimiter)
+        if self.encoding is not None:
+            read_encoding(self.encoding)
         for field in ("time", "keys", "columns", "missing", "text"):
             for name in (value,) if isinstance(value := getattr(self, field) or (), str) else value:
                 if not is_storable(name):
                     raise BadInput.at(field, expected="text without NUL characters", found=name)
+        if self.decimal not in get_args(Decimal):
+            raise BadInput.at("decimal", expected="a comma, a point or auto", found=self.decimal)
         if self.duplicates not in get_args(Duplicates):
             raise BadInput.at("duplicates", expected="first or last", found=self.duplicates)
 

@@ -10,8 +10,10 @@ import polars as pl
 import pyarrow as pa
 from numpy.typing import NDArray
 
-#: The row of the file, from 0; decides between rows of the same time and keys.
-ROW = "__row__"
+from forecastle.data.naming import MAX_NAME
+
+#: The row of the file, from 0; decides between rows of the same time and keys. No column has so long a name.
+ROW = "row".ljust(MAX_NAME + 1, "_")
 
 BUCKET_BYTES = 16 * 1024 * 1024
 MAX_BUCKETS = 256

@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from forecastle.data.dates import INSTANT
 from forecastle.data.errors import BadTable
+from forecastle.data.naming import check_names
 from forecastle.data.source import Advance
 
 MAGIC = b"PAR1"
@@ -35,14 +36,20 @@ class ParquetSource:
         """None here: the columns that pandas names itself are known by those names."""
         return frozenset()
 
+    @property
+    def delimiter(self) -> None:
+        """None."""
+        return
+
     def blocks(self, advance: Advance) -> Iterator[pl.DataFrame]:
         """The rows as String, Int64, Float64, Boolean and Datetime columns.
 
         Raises:
-            BadTable: the file is damaged, or a column holds lists, structures or bytes.
+            BadTable: the file is damaged, a name cannot be used, or a column holds lists, structures or bytes.
         """
         try:
             with parquet.ParquetFile(self.path) as file:
+                check_names(self.label, file.schema_arrow.names)
                 total = max(1, file.metadata.num_rows)
                 done = 0
                 for batch in file.iter_batches(BATCH_ROWS):

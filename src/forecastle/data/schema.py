@@ -2,20 +2,21 @@
 
 import difflib
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import polars as pl
 
+from forecastle.data import refusals
 from forecastle.data.dataset import ColumnKind
-from forecastle.data.dates import INSTANT
+from forecastle.data.dates import INSTANT, is_impossible
 from forecastle.data.errors import BadTable
-from forecastle.data.evidence import Evidence, Found
+from forecastle.data.evidence import Evidence
+from forecastle.data.notation import Notation, find_notations
+from forecastle.data.numerals import Reading, Sign
 from forecastle.data.options import NO_TIME, ImportOptions
 from forecastle.data.source import Source
-from forecastle.errors import clip
 
 Epoch = Literal["year", "day", "s", "ms", "us", "ns"]
 """What a number that is a time counts: a calendar year, YYYYMMDD, or units since 1970."""
@@ -49,6 +50,10 @@ class ColumnPlan:
     order: str | None = None
     """How dates are written, when they are text."""
     epoch: Epoch | None = None
+    sign: Sign | None = None
+    """The decimal sign of numbers that are not written as computers do."""
+    note: str | None = None
+    """What people should know of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +77,18 @@ def decide(source: Source, evidence: Columns, options: ImportOptions) -> TablePl
     text = {*keys, *_resolve_all(source, columns, options.text, "text")}
     for key in keys:
         _check_key(source, columns[key], time)
+    open_columns = [
+        column for name, column in columns.items() if name not in {*text, *time} and not _is_logical(column)
+    ]
+    notations = find_notations(source, open_columns, options)
     plans = []
     for name, column in columns.items():
         if name in time[:1]:
             plans.append(_time_plan(source, columns, time, options))
+        elif name in text:
+            plans.append(ColumnPlan(name, (name,), "category", pl.String()))
         elif name not in time:
-            plans.append(_plan(source, column, options, as_text=name in text))
+            plans.append(_plan(source, column, options, notations.get(name, Notation())))
     return TablePlan(tuple(plans), next((plan.name for plan in plans if plan.sources == time), None), keys)
 
 
@@ -127,7 +138,7 @@ def _find_time(source: Source, columns: Columns, options: ImportOptions) -> tupl
         raise BadTable(source.label, expected="COLUMN or DATE+CLOCK for time", found=options.time)
     time = tuple(_resolve(source, columns, name, "time") for name in names)
     if len(time) == 2 and not columns[time[1]].is_clock:
-        raise _unlike(source, columns[time[1]], "a time of day", _first_value(columns[time[1]]))
+        raise refusals.unlike(source, columns[time[1]], "a time of day", columns[time[1]].first_value)
     return time
 
 
@@ -166,7 +177,7 @@ def _time_plan(source: Source, columns: Columns, time: tuple[str, ...], options:
     column = columns[time[0]]
     if column.missing:
         row = column.first_missing or 0
-        raise _at(source, column, row, expected="a time in every row", found="none", hint="")
+        raise refusals.at(source, column, row, expected="a time in every row", found="none", hint="")
     others = columns.keys() - set(time)
     name = TIME if (len(time) == 2 or _is_unnamed(source, time[0])) and TIME not in others else time[0]
     if _is_instant(column.dtype):
@@ -175,7 +186,7 @@ def _time_plan(source: Source, columns: Columns, time: tuple[str, ...], options:
         return ColumnPlan(name, time, "time", INSTANT, order=_date_order(source, column, options))
     epoch = _epoch(column)
     if epoch is None:
-        raise _unlike(source, column, "dates, or times in seconds since 1970", _first_value(column))
+        raise refusals.unlike(source, column, "dates, or times in seconds since 1970", column.first_value)
     return ColumnPlan(name, time, "time", INSTANT, epoch=epoch)
 
 
@@ -183,16 +194,20 @@ def _date_order(source: Source, column: Evidence, options: ImportOptions) -> str
     orders = column.orders()
     if not orders:
         order, fit = column.nearest()
+        miss = fit.first_miss or column.first_number
+        if miss is not None and is_impossible(miss.value):
+            raise refusals.impossible(source, column, miss, hint="correct it, or leave out the row")
         if not fit.fits:
-            raise _unlike(source, column, "a date", column.first_word)
-        raise _unlike(source, column, f"a date like the others ({order})", fit.first_miss or column.first_number)
+            raise refusals.unlike(source, column, "a date", column.first_word)
+        raise refusals.unlike(source, column, f"a date like the others ({order})", miss)
     if options.date_format in orders:
         return orders[0]
     if {"D/M/Y", "M/D/Y"} <= set(orders) and column.swap_matters:
         place = column.swap_matters
-        hint = f"say --date-format D/M/Y or --date-format M/D/Y, or keep it as text with --text {_quoted(column.name)}"
+        as_text = f"keep it as text with --text {refusals.quoted(column.name)}"
+        hint = f"say --date-format D/M/Y or --date-format M/D/Y, or {as_text}"
         expected = "some date that tells whether day or month comes first"
-        raise _at(source, column, place.row, expected=expected, found=place.value, hint=hint)
+        raise refusals.at(source, column, place.row, expected=expected, found=place.value, hint=hint)
     return orders[0]
 
 
@@ -216,70 +231,36 @@ def _check_key(source: Source, key: Evidence, time: tuple[str, ...]) -> None:
     if key.name in time:
         raise BadTable(source.label, column=key.name, expected="a key other than the time", found=key.name)
     if key.missing:
-        raise _at(source, key, key.first_missing or 0, expected="a key in every row", found="none", hint="")
+        raise refusals.at(source, key, key.first_missing or 0, expected="a key in every row", found="none", hint="")
 
 
-def _plan(source: Source, column: Evidence, options: ImportOptions, *, as_text: bool) -> ColumnPlan:
-    name = column.name
-    sources = (name,)
-    if as_text:
-        return ColumnPlan(name, sources, "category", pl.String())
+def _plan(source: Source, column: Evidence, options: ImportOptions, notation: Notation) -> ColumnPlan:
+    name, sources, note = column.name, (column.name,), notation.note
     if _is_instant(column.dtype):
         return ColumnPlan(name, sources, "time", INSTANT)
-    if column.dtype == pl.Boolean or (column.words and column.logical and not column.numbers):
+    if _is_logical(column):
         return ColumnPlan(name, sources, "boolean", pl.Boolean())
-    if not column.words:
-        return ColumnPlan(name, sources, "number", _number_type(source, column))
+    if not column.words or notation.sign is not None:
+        dtype = _number_type(source, column, notation.sign)
+        return ColumnPlan(name, sources, "number", dtype, sign=notation.sign, note=note)
     if column.numbers > column.words:
-        raise _mixed(source, column, "a number", column.first_word)
+        raise refusals.mixed(source, column, "a number", column.first_word)
     if column.orders():
         return ColumnPlan(name, sources, "time", INSTANT, order=_date_order(source, column, options))
     order, fit = column.nearest()
     if fit.fits > fit.misses:
-        raise _mixed(source, column, f"a date like the others ({order})", fit.first_miss)
-    return ColumnPlan(name, sources, "category", pl.String())
+        raise refusals.mixed(source, column, f"a date like the others ({order})", fit.first_miss)
+    return ColumnPlan(name, sources, "category", pl.String(), note=note)
 
 
-def _number_type(source: Source, column: Evidence) -> pl.DataType:
-    if column.infinite:
-        place = column.infinite
+def _is_logical(column: Evidence) -> bool:
+    return column.dtype == pl.Boolean or (column.words > 0 and column.logical and not column.numbers)
+
+
+def _number_type(source: Source, column: Evidence, sign: Sign | None) -> pl.DataType:
+    reading = Reading() if sign is None else column.readings[sign]
+    place = column.infinite or reading.infinite
+    if place is not None:
         hint = f"count it as missing with --missing {place.value}"
-        raise _at(source, column, place.row, expected="a finite number", found=place.value, hint=hint)
-    return pl.Int64() if column.whole and column.numbers else pl.Float64()
-
-
-# Errors
-
-
-def _first_value(column: Evidence) -> Found | None:
-    return column.first_word or column.first_number
-
-
-def _mixed(source: Source, column: Evidence, expected: str, place: Found | None) -> BadTable:
-    row, value = (place.row, place.value) if place else (0, "")
-    hint = (
-        f"keep the column as text with --text {_quoted(column.name)}, or skip the value with --missing {_quoted(value)}"
-    )
-    return _at(source, column, row, expected=expected, found=value, hint=hint)
-
-
-def _unlike(source: Source, column: Evidence, expected: str, place: Found | None) -> BadTable:
-    row, value = (place.row, place.value) if place else (0, "no value")
-    hint = "say which column tells the time with --time COLUMN, or --time none"
-    return _at(source, column, row, expected=expected, found=value, hint=hint)
-
-
-def _at(source: Source, column: Evidence, row: int, *, expected: str, found: str, hint: str) -> BadTable:
-    return BadTable(
-        source.label,
-        line=source.place(row),
-        column=column.name,
-        expected=expected,
-        found=repr(found) if found != "none" else found,
-        hint=hint,
-        unit=source.unit,
-    )
-
-
-def _quoted(text: str) -> str:
-    return shlex.quote(clip(text))
+        raise refusals.at(source, column, place.row, expected="a finite number", found=place.value, hint=hint)
+    return pl.Int64() if column.whole and reading.whole and column.values else pl.Float64()

@@ -29,6 +29,10 @@ class Source(Protocol):
     def unnamed(self) -> frozenset[str]:
         """Columns that have no name in the file; they go by `column_N`."""
 
+    @property
+    def delimiter(self) -> str | None:
+        """What stands between the fields of a line, when anything does; else numbers are no texts."""
+
     def blocks(self, advance: Advance) -> Iterator[pl.DataFrame]:
         """The rows in file order: text as String, what has a type in the file with that type."""
 

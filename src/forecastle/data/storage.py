@@ -8,10 +8,12 @@ import uuid
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
-
-import polars as pl
+from typing import TYPE_CHECKING
 
 from forecastle.data.errors import StoreFull, TableMissing
+
+if TYPE_CHECKING:
+    import polars as pl
 
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 
@@ -27,12 +29,14 @@ class TableStore:
         """Where the table with this content is, or would be."""
         return self.root / f"{sha256}.parquet"
 
-    def scan(self, sha256: str) -> pl.LazyFrame:
+    def scan(self, sha256: str) -> "pl.LazyFrame":
         """The table, read when it is collected.
 
         Raises:
             TableMissing: it is not there.
         """
+        import polars as pl  # noqa: PLC0415 - slow to import, and most commands read no table
+
         path = self.path(sha256)
         if not path.is_file():
             raise TableMissing(sha256)

@@ -7,15 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
+from forecastle.data.encoding import advice, find_encoding
 from forecastle.data.errors import BadTable
 
 SAMPLE_BYTES = 256 * 1024
+WRONG_ENCODING = "wrong encoding: say which it is with --encoding NAME, or save the file as UTF-8"
 
-_BYTE_ORDER_MARKS = {
-    codecs.BOM_UTF8: "utf-8-sig",
-    codecs.BOM_UTF16_LE: "utf-16",
-    codecs.BOM_UTF16_BE: "utf-16",
-}
 _OTHER_FORMATS = {
     b"PK\x03\x04": "a ZIP archive or Excel workbook",
     b"\x1f\x8b": "a gzip archive",
@@ -36,11 +33,12 @@ class TextFile:
     size: int
 
     @classmethod
-    def at(cls, path: Path, label: str) -> "TextFile":
+    def at(cls, path: Path, label: str, encoding: str | None = None) -> "TextFile":
         """Look at the first bytes.
 
         Raises:
             BadTable: it is empty, or a known format that is no text.
+            BadInput: its byte order mark says something else than `encoding`.
         """
         with path.open("rb") as file:
             start = file.read(16)
@@ -49,8 +47,7 @@ class TextFile:
         for magic, name in _OTHER_FORMATS.items():
             if start.startswith(magic):
                 raise BadTable(label, expected="CSV, JSON lines or Parquet", found=name)
-        encoding = next((name for mark, name in _BYTE_ORDER_MARKS.items() if start.startswith(mark)), "utf-8")
-        return cls(path, label, encoding, path.stat().st_size)
+        return cls(path, label, find_encoding(start, encoding, label=label), path.stat().st_size)
 
     def sample(self) -> str:
         """The text of the first `SAMPLE_BYTES`, up to the last line end in it."""
@@ -70,10 +67,22 @@ class TextFile:
             yield file
 
     @contextmanager
-    def utf8(self, *, skip: int = 0, progress: Callable[[int], None] | None = None) -> Iterator["Utf8Reader"]:
-        """A reader of its UTF-8 bytes without the first `skip`, telling `progress` the bytes read of the file."""
+    def utf8(
+        self,
+        *,
+        skip: int = 0,
+        progress: Callable[[int], None] | None = None,
+        watch: Callable[[bytes], None] | None = None,
+    ) -> Iterator["Utf8Reader"]:
+        """A reader of its UTF-8 bytes without the first `skip`.
+
+        Args:
+            skip: how many bytes to leave out.
+            progress: told the bytes read of the file.
+            watch: shown all that is read.
+        """
         with self.path.open("rb") as file:
-            yield Utf8Reader(file, self, skip=skip, progress=progress)
+            yield Utf8Reader(file, self, skip=skip, progress=progress, watch=watch)
 
 
 class Utf8Reader:
@@ -86,15 +95,19 @@ class Utf8Reader:
     closed = False
 
     def __init__(
-        self, file: BinaryIO, text: TextFile, *, skip: int = 0, progress: Callable[[int], None] | None = None
+        self,
+        file: BinaryIO,
+        text: TextFile,
+        *,
+        skip: int = 0,
+        progress: Callable[[int], None] | None = None,
+        watch: Callable[[bytes], None] | None = None,
     ) -> None:
-        self._file, self._text, self._progress = file, text, progress
+        self._file, self._text, self._progress, self._watch = file, text, progress, watch
         self._decoder = codecs.getincrementaldecoder(text.encoding)()
         self._skip = skip
         self._read_bytes = 0
         self._lines = 0
-        self.quotes = 0
-        """Quote characters seen so far."""
 
     def read(self, size: int) -> bytes:
         """About `size` bytes of UTF-8; empty at the end."""
@@ -105,7 +118,8 @@ class Utf8Reader:
             if self._progress is not None:
                 self._progress(self._read_bytes)
             if skipped:
-                self.quotes += skipped.count(b'"')
+                if self._watch is not None:
+                    self._watch(skipped)
                 return skipped
         self._decode(b"", final=True)
         return b""
@@ -126,23 +140,27 @@ class Utf8Reader:
         try:
             text = self._decoder.decode(raw, final)
         except UnicodeDecodeError as error:
-            raise self._wrong_encoding(raw, error, pending) from error
+            raise self._wrong_encoding(error, pending) from error
         if "\0" in text:
             line = self._lines + text[: text.index("\0")].count("\n") + 1
-            raise BadTable(self._text.label, line=line, expected="text", found="a NUL byte: this is a binary file")
+            hint = advice(raw)
+            found = "a NUL byte" if hint else "a NUL byte: this is a binary file"
+            raise BadTable(self._text.label, line=line, expected="text", found=found, hint=hint or "")
         self._lines += text.count("\n")
         self._read_bytes += len(raw)
         return text
 
-    def _wrong_encoding(self, raw: bytes, error: UnicodeDecodeError, pending: int) -> BadTable:
+    def _wrong_encoding(self, error: UnicodeDecodeError, pending: int) -> BadTable:
         name = self._text.encoding.removesuffix("-sig").upper()
         good = error.object[: error.start].decode(self._text.encoding, errors="replace")
         offset = self._read_bytes - pending + error.start
         byte = error.object[error.start : error.start + 1].hex()
+        is_cut = error.reason == "unexpected end of data"
+        hint = advice(error.object, error.start) if name == "UTF-8" and not is_cut else None
         return BadTable(
             self._text.label,
             line=self._lines + good.count("\n") + 1,
             expected=f"{name} text",
             found=f"byte 0x{byte} at offset {offset:,}",
-            hint="wrong encoding: save the file as UTF-8",
+            hint=hint or WRONG_ENCODING,
         )

@@ -62,3 +62,7 @@ class NoSuchRow(NotFound):
     """No row answers to this key at this time."""
 
     code = "ROW_NOT_FOUND"
+
+    def __init__(self, message: str, *, problem: FieldProblem) -> None:
+        self.problem = problem
+        super().__init__(message)

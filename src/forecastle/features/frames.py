@@ -1,7 +1,7 @@
 """Prepares a table for features: selects keys, resamples bars, joins context series."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from difflib import get_close_matches
 from typing import cast
@@ -47,13 +47,14 @@ def prepare(
     if not timeframe and not context:
         return selected
     if time is None:
-        raise BadFrame("timeframe and context: expected a table with a time column, found one without")
+        field = "timeframe" if timeframe else "context"
+        raise BadFrame.at(field, expected="a table with a time column", found="one without")
     # How far time has come shows in the whole table, so that a key whose rows have ended still closes its last bar.
     latest = until or _latest(frame, time)
     if timeframe:
         selected = resample(selected, timeframe, time=time, keys=keys, until=latest)
     for name, series in (context or {}).items():
-        instant = time_of(name, series, time)
+        instant = time_of(name, series.schema, time)
         if timeframe:
             series = resample(series, timeframe, time=instant, keys=(), until=until)  # noqa: PLW2901 same series, as bars
         selected = join(selected, name, series, time=time, context_time=instant)
@@ -66,11 +67,17 @@ def prepared_schema(
     time: str | None,
     context: Mapping[str, Mapping[str, pl.DataType]] | None = None,
 ) -> pl.Schema:
-    """The schema that `prepare` gives, from the schemas of the dataset and of the context series."""
+    """The schema that `prepare` gives, from the schemas of the dataset and of the context series.
+
+    Raises:
+        BadFrame: a context series has not one time column, or the name of one of its columns is taken.
+    """
     joined = pl.Schema(schema)
     for name, columns in (context or {}).items():
-        instant = time_of(name, pl.DataFrame(schema=columns), time or "")
-        joined.update({f"{column}_{name}": dtype for column, dtype in columns.items() if column != instant})
+        instant = time_of(name, columns, time or "")
+        suffixed = {f"{column}_{name}": dtype for column, dtype in columns.items() if column != instant}
+        _refuse_taken(name, suffixed, joined)
+        joined.update(suffixed)
     return joined
 
 
@@ -81,13 +88,13 @@ def select(frame: pl.DataFrame, keys: Sequence[str], values: Sequence[str]) -> p
         BadFrame: there are no key columns, or a value is in none of them.
     """
     if not keys:
-        raise BadFrame("keys: expected none, since the table has no key columns")
+        raise BadFrame.at("keys", expected="none, since the table has no key columns", found=", ".join(values))
     known = {text.upper(): text for key in keys for text in frame.get_column(key).cast(pl.String).unique().drop_nulls()}
     for value in values:
         if value.upper() not in known:
             near = get_close_matches(value.upper(), known, n=3) or sorted(known)[:5]
-            names = ", ".join(known[match] for match in near)
-            raise BadFrame(f"keys: expected values of {' or '.join(keys)} such as {names}, found {clip(value)}")
+            names = ", ".join(clip(known[match]) for match in near)
+            raise BadFrame.at("keys", expected=f"values of {' or '.join(keys)} such as {names}", found=value)
     wanted = [value.upper() for value in values]
     return frame.filter(pl.any_horizontal(pl.col(key).cast(pl.String).str.to_uppercase().is_in(wanted) for key in keys))
 
@@ -116,6 +123,20 @@ def resample(
     return bars.filter(pl.col(time) <= latest).select(frame.columns).sort(time, *keys)
 
 
+def time_of(name: str, series: Mapping[str, pl.DataType], time: str) -> str:
+    """The context series' own time column: of the same name as the dataset's, else its only one.
+
+    Raises:
+        BadFrame: there is none, or more than one.
+    """
+    times = [column for column, dtype in series.items() if dtype.is_temporal()]
+    if time in times:
+        return time
+    if len(times) != 1:
+        raise BadFrame.at(f"context.{name}", expected="one time column", found=", ".join(times) or "none")
+    return times[0]
+
+
 def join(frame: pl.DataFrame, name: str, series: pl.DataFrame, *, time: str, context_time: str) -> pl.DataFrame:
     """Adds a context series' columns as `column_NAME` to the rows that share its times; others are lost.
 
@@ -126,12 +147,12 @@ def join(frame: pl.DataFrame, name: str, series: pl.DataFrame, *, time: str, con
     twice = series.filter(pl.col(context_time).is_duplicated())
     if twice.height:
         moment = twice.get_column(context_time)[0]
-        raise BadFrame(f"context {name}: expected one row a time, found several at {moment}")
-    renamed = series.rename({column: f"{column}_{name}" for column in series.columns if column != context_time})
-    taken = sorted(set(renamed.columns) & set(frame.columns) - {time})
-    if taken and taken != [context_time]:
-        raise BadFrame(f"context {name}: the table has a column {taken[0]} already")
-    joined = frame.join(renamed, left_on=time, right_on=context_time, how="inner", maintain_order="left")
+        raise BadFrame.at(f"context.{name}", expected="one row a time", found=f"several at {moment}")
+    suffixed = {column: f"{column}_{name}" for column in series.columns if column != context_time}
+    _refuse_taken(name, suffixed.values(), frame.columns)
+    joined = frame.join(
+        series.rename(suffixed), left_on=time, right_on=context_time, how="inner", maintain_order="left"
+    )
     limits.check("after joining", lost=frame.height - joined.height, of=frame.height, blame=[name])
     return joined
 
@@ -176,16 +197,13 @@ def _latest(frame: pl.DataFrame, time: str) -> datetime | None:
 
 def _every(timeframe: str) -> str:
     match = _TIMEFRAME.fullmatch(timeframe.strip().lower())
-    if match is None:
-        raise BadFrame(f"timeframe: expected a number and m, h, d or w, such as 5m, 1h or 1d, found {clip(timeframe)}")
+    if match is None or "M" in timeframe:  # to many a capital M is a month
+        expected = "a number and m, h, d or w, such as 5m, 1h or 1d"
+        raise BadFrame.at("timeframe", expected=expected, found=timeframe.strip() or "an empty text")
     return match[1] + _UNITS[match[2]]
 
 
-def time_of(name: str, series: pl.DataFrame, time: str) -> str:
-    """The context series' own time column: of the same name, else its only one."""
-    times = [column for column, dtype in series.schema.items() if dtype.is_temporal()]
-    if time in times:
-        return time
-    if len(times) != 1:
-        raise BadFrame(f"context {name}: expected one time column, found {', '.join(times) or 'none'}")
-    return times[0]
+def _refuse_taken(name: str, columns: Iterable[str], taken: Collection[str]) -> None:
+    for column in columns:
+        if column in taken:
+            raise BadFrame.at(f"context.{name}", expected="names that are free", found=f"a column {column} already")

@@ -6,7 +6,6 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-import pyarrow as pa
 from numpy.typing import NDArray
 
 from forecastle.errors import BadInput
@@ -159,6 +158,8 @@ def _computed(column: PlannedFeature, engine: Engine) -> pl.Series:
 
 def _series(name: str, values: Values, observed: NDArray[np.bool_]) -> pl.Series:
     """The values as a column that shares their memory, null where not observed."""
+    import pyarrow as pa  # noqa: PLC0415 - 25 MB that a server of predictions by vector does without
+
     bits = np.packbits(observed, bitorder="little")
     buffers: list[pa.Buffer | None] = [pa.py_buffer(bits.data), pa.py_buffer(np.ascontiguousarray(values).data)]
     return pl.Series(name, pa.Array.from_buffers(pa.float64(), len(values), buffers))

@@ -10,7 +10,7 @@ import polars as pl
 
 from forecastle.features.errors import BadExpression
 from forecastle.features.functions import CATALOGUE
-from forecastle.features.functions.declare import Dates, Function, Parameter, Series
+from forecastle.features.functions.declare import Dates, Parameter, Series
 from forecastle.features.nodes import (
     Binary,
     Call,
@@ -143,7 +143,7 @@ class _Fitting:
                 self.need_time(node, "the time of the row")
                 return "time"
             case Negative(operand):
-                self.need("number", operand, "after -", roles)
+                self.need("number", operand, self.kind(operand, roles=roles), "after -")
                 return "number"
             case Binary():
                 return self.binary_kind(node, roles)
@@ -155,8 +155,7 @@ class _Fitting:
             case Call():
                 return self.call_kind(node, roles)
 
-    def need(self, kind: Kind, node: Expression, where: str, roles: int) -> None:
-        found = self.kind(node, roles=roles)
+    def need(self, kind: Kind, node: Expression, found: Kind, where: str) -> None:
         if found != kind:
             what = "the text" if isinstance(node, Text) else f"the {found}"
             self.refuse(node, f"{_COLUMN_OF_KIND[kind]} {where}", f"{what} {spell(node)}")
@@ -169,8 +168,8 @@ class _Fitting:
         left, right = self.kind(node.left, roles=roles), self.kind(node.right, roles=roles)
         if node.operator in _EQUALITY and left == right and left != "time":
             return "number"
-        for side in (node.left, node.right):
-            self.need("number", side, f"beside {node.operator}", roles)
+        for side, kind in ((node.left, left), (node.right, right)):
+            self.need("number", side, kind, f"beside {node.operator}")
         return "number"
 
     def either_kind(self, node: Either, branches: tuple[Expression, ...], roles: int) -> Kind:
@@ -178,8 +177,8 @@ class _Fitting:
             expected = f"over either(...) of {len(branches)} role columns around either(...)"
             self.refuse(node, expected, f"{roles} role columns" if roles else "none")
         kinds = [self.kind(branch, roles=0) for branch in branches]
-        for branch in branches:
-            self.need(kinds[0], branch, "as the first value of either(...)", 0)
+        for branch, kind in zip(branches, kinds, strict=True):
+            self.need(kinds[0], branch, kind, "as the first value of either(...)")
         return kinds[0]
 
     def check_group(self, node: Over, columns: tuple[str, ...]) -> None:
@@ -193,23 +192,21 @@ class _Fitting:
         if function.mode in {"window", "position", "clocked"}:
             self.need_time(node, f"{function.name}()")
         parameters = list(function.parameters.items())
-        for index, argument in enumerate(node.arguments):
+        kinds = [self.kind(argument, roles=roles) for argument in node.arguments]  # of each once: trees are deep
+        for index, (argument, kind) in enumerate(zip(node.arguments, kinds, strict=True)):
             name, parameter = parameters[min(index, len(parameters) - 1)]
-            self.check_argument(function, name, parameter, argument, roles)
-        return self.kind(node.arguments[0], roles=roles) if function.passes_kind else "number"
+            self.check_argument(parameter, argument, kind, f"for {name} of {function.name}")
+        return kinds[0] if function.passes_kind else "number"
 
-    def check_argument(
-        self, function: Function, name: str, parameter: Parameter, argument: Expression, roles: int
-    ) -> None:
-        where = f"for {name} of {function.name}"
+    def check_argument(self, parameter: Parameter, argument: Expression, kind: Kind, where: str) -> None:
         match parameter:
             case Series(accepts="any"):
-                if self.kind(argument, roles=roles) == "time":
+                if kind == "time":
                     self.refuse(argument, f"a number or a category {where}", f"the time {spell(argument)}")
-            case Series(accepts=kind):
-                self.need("time" if kind == "time" else "number", argument, where, roles)
+            case Series(accepts=accepted):
+                self.need("time" if accepted == "time" else "number", argument, kind, where)
             case Dates() if not isinstance(argument, Text):
-                self.need("time", argument, where, roles)
+                self.need("time", argument, kind, where)
             case _:
                 pass
 

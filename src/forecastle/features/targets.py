@@ -72,16 +72,16 @@ def plan_target(
         BadExpression: the expression cannot be read or does not fit the schema.
     """
     if transform not in TRANSFORMS:
-        raise BadTarget(f"target.transform: expected {' | '.join(TRANSFORMS)}, found {transform!r}")
+        raise BadTarget.at("target.transform", expected=" | ".join(TRANSFORMS), found=transform)
     if not 0 <= horizon <= MAX_HORIZON:
-        raise BadTarget(f"target.horizon: expected 0 to {MAX_HORIZON:,} rows, found {horizon}")
+        raise BadTarget.at("target.horizon", expected=f"0 to {MAX_HORIZON:,} rows", found=horizon)
     if time is None and horizon:
-        raise BadTarget(f"target.horizon: expected 0 for a table without a time column, found {horizon}")
+        raise BadTarget.at("target.horizon", expected="0 for a table without a time column", found=horizon)
     if horizon == 0 and transform in _NEEDS_FUTURE:
-        raise BadTarget(f"target.horizon: expected 1 or more with the transform {transform}, found 0")
+        raise BadTarget.at("target.horizon", expected=f"1 or more with the transform {transform}", found=horizon)
     tree, kind = fit_to_table(expression, parse(expression), Table.of(schema, time=time, keys=keys))
     if kind == "category" and transform != "none":
-        raise BadTarget(f"target.transform: expected none for the category {spell(tree)}, found {transform}")
+        raise BadTarget.at("target.transform", expected=f"none for the category {spell(tree)}", found=transform)
     for node in walk(tree):
         if isinstance(node, Call) and CATALOGUE[node.function].mode == "fitted":
             raise BadExpression(expression, at=node.at, expected="nothing fitted in a target", found=node.function)

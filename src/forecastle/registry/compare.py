@@ -229,7 +229,7 @@ def _measures(pairs: Sequence[tuple[Model, Manifest]], *, comparable: bool) -> t
 
 def _baselines(manifests: Sequence[Manifest]) -> tuple[Measured, ...]:
     found = [verdict(manifest.task, manifest.metrics, manifest.baselines) for manifest in manifests]
-    names = dict.fromkeys((each.measure, each.baseline) for each in found if each)
+    names = dict.fromkeys((each.measure, each.baseline_name) for each in found if each)
     return tuple(
         Measured(
             f"{measure} of {baseline}",

@@ -30,10 +30,12 @@ class ModelNotFound(NotFound):
 
     code = "MODEL_NOT_FOUND"
 
-    def __init__(self, wanted: str | None = None, *, names: Iterable[str] = ()) -> None:
+    def __init__(self, wanted: str | None = None, *, names: Iterable[str] = (), newest: str | None = None) -> None:
         self.wanted = wanted
         near = get_close_matches(wanted or "", sorted(set(names)), n=3)
         hint = f"; did you mean {', '.join(near)}?" if near else ""
+        if newest is not None:
+            hint = f": that is a name, and an id is needed; its newest version is {newest}"
         super().__init__("there is no model yet" if wanted is None else f"there is no model {clip(wanted)!r}{hint}")
 
 

@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from forecastle.registry.manifest import Task
 
@@ -27,22 +27,28 @@ class Verdict:
 
     measure: str
     value: float
-    baseline: str
-    """Name of the best naive forecast."""
-    baseline_value: float
+    baseline: float
+    baseline_name: str
 
     @property
-    def beats(self) -> bool:
-        """Whether the model is better."""
-        return self.value < self.baseline_value
+    def beats_it(self) -> bool:
+        """Whether the model is better than the best naive forecast; a tie is none."""
+        return self.value < self.baseline
 
     @property
     def skill(self) -> float | None:
         """1 - model's loss / naive loss: 1 is perfect, 0 no better, below 0 worse; None if the naive one is perfect."""
-        if self.baseline_value <= 0:
+        if self.baseline <= 0:
             return None
-        skill = 1.0 - self.value / self.baseline_value
+        skill = 1.0 - self.value / self.baseline
         return skill if math.isfinite(skill) else None
+
+    def __str__(self) -> str:
+        return "beats it" if self.beats_it else "does not beat it"
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for machines."""
+        return {**asdict(self), "beats_it": self.beats_it}
 
 
 def direction(measure: str) -> Direction:
@@ -57,7 +63,7 @@ def verdict(task: Task, metrics: Mapping[str, float], baselines: Mapping[str, Ma
     if measure not in metrics or not naive:
         return None
     best = min(naive, key=naive.__getitem__)
-    return Verdict(measure, metrics[measure], best, naive[best])
+    return Verdict(measure, metrics[measure], naive[best], best)
 
 
 def skill(task: Task, metrics: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]) -> float | None:

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from forecastle.registry import measures
 from forecastle.registry.errors import BadStage, ModelNotFound
 from forecastle.registry.manifest import Manifest, Task
+from forecastle.registry.measures import Verdict
 from forecastle.registry.tables import MeasureRow, ModelRow, TagRow
 
 Stage = Literal["dev", "staging", "production", "archived"]
@@ -46,6 +47,11 @@ class Model:
     tags: tuple[str, ...]
     owner: str | None
     created_at: datetime
+
+    @property
+    def verdict(self) -> Verdict | None:
+        """It beside the best naive forecast; None where it or every baseline lacks the measure it is judged by."""
+        return measures.verdict(self.task, self.metrics, self.baselines)
 
 
 _STORED = tuple(name for name in Model.__dataclass_fields__ if name != "skill")
@@ -102,11 +108,11 @@ async def get(session: AsyncSession, model_id: str) -> Model:
     """The model of that id.
 
     Raises:
-        ModelNotFound: there is none.
+        ModelNotFound: there is none; who gave a name is told the id of its newest version.
     """
     row = await session.get(ModelRow, model_id)
     if row is None:
-        raise ModelNotFound(model_id)
+        raise await _no_such_id(session, model_id)
     return to_model(row)
 
 
@@ -167,12 +173,12 @@ async def promote(session: AsyncSession, model_id: str, stage: str) -> Model:
     statement = update(ModelRow).where(ModelRow.id == model_id).values(stage=known_stage(stage)).returning(ModelRow)
     row = await session.scalar(statement, execution_options={"populate_existing": True})
     if row is None:
-        raise ModelNotFound(model_id)
+        raise await _no_such_id(session, model_id)
     return to_model(row)
 
 
-def known_stage(stage: str) -> Stage:
-    """`stage`, if there is such a stage.
+def known_stage(stage: str, *, field: str = "stage") -> Stage:
+    """`stage`, if there is such a stage; `field` is what its caller calls it.
 
     Raises:
         BadStage: there is not.
@@ -180,13 +186,19 @@ def known_stage(stage: str) -> Stage:
     for known in STAGES:
         if stage == known:
             return known
-    raise BadStage.at("stage", expected=f"one of {', '.join(STAGES)}", found=stage)
+    raise BadStage.at(field, expected=f"one of {', '.join(STAGES)}", found=stage)
 
 
 async def take_turn(session: AsyncSession) -> None:
     """Wait until no other transaction publishes or removes models; SQLite's write sessions already take turns."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_advisory_xact_lock(_PUBLISHING)))
+
+
+async def _no_such_id(session: AsyncSession, model_id: str) -> ModelNotFound:
+    named = select(ModelRow).where(ModelRow.name == model_id).order_by(ModelRow.version.desc())
+    newest = await _first(session, named)
+    return ModelNotFound(model_id, newest=newest.id if newest else None)
 
 
 async def _first(session: AsyncSession, statement: Select[ModelRow]) -> Model | None:

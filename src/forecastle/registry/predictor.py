@@ -87,7 +87,9 @@ class Predictor:
         """
         answer: Matrix = self._session.run(self._outputs, {"features": matrix})[0]
         if not np.isfinite(answer).all():
-            raise BadFeatures("these features are so far out of range that the model gives no finite answer")
+            problem = FieldProblem("features", "numbers for which the model has a finite answer")
+            message = "these features are so far out of range that the model gives no finite answer"
+            raise BadFeatures(message, problems=[problem])
         if self.manifest.task == "regression":
             return Output(answer.tolist(), None)
         classes = self.manifest.classes
@@ -119,7 +121,8 @@ class Predictor:
         unknown = [name for name in row if name not in self._positions]
         missing = [name for name in self._positions if name not in row]
         problems = [
-            FieldProblem(f"{label}.{clip(name)}", self._hint(name, missing), "no such feature") for name in unknown
+            FieldProblem(f"{label}.{clip(name)}", self._hint(name, missing), "no such feature")
+            for name in unknown[:MAX_PROBLEMS]
         ]
         problems += [FieldProblem(f"{label}.{name}", "a value", "nothing") for name in missing]
         raise BadFeatures(problems=problems[:MAX_PROBLEMS])

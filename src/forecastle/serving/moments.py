@@ -1,9 +1,9 @@
-"""Features computed as of a key and a time, from the dataset that a model was trained on, as it is now."""
+"""Features as of a key and a time, and how new they are, from the dataset that a model was trained on, as it is now."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -14,8 +14,9 @@ from forecastle.data.dataset import Dataset
 from forecastle.data.errors import DatasetNotFound
 from forecastle.data.storage import TableStore
 from forecastle.db import Database
+from forecastle.errors import FieldProblem
 from forecastle.features import frames
-from forecastle.features.asof import Given, features_at
+from forecastle.features.asof import Given, RowAt, row_at
 from forecastle.features.errors import NoSuchRow
 from forecastle.features.plan import FeaturePlan
 from forecastle.features.targets import plan_target
@@ -29,6 +30,8 @@ MAX_FRAMES = 4
 COMPARES = {"log_return", "pct_change"}
 """Transforms whose way back needs the target's value at the row."""
 CURRENT = "current"
+SECOND = timedelta(seconds=1)
+UNITS = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class Sight:
     """By name, in the model's order."""
     current: float | None
     """The target's value at the row, where the way back to the target's own units needs it."""
+    as_of: datetime | None
+    """Time of the newest row that the features are made from, aware; None for an event without a past."""
     warnings: tuple[str, ...] = ()
 
 
@@ -68,19 +73,6 @@ class _Plans:
 
 #: A prepared table and the plans of the models that use it, by model.
 _Held: TypeAlias = tuple[pl.DataFrame, dict[str, _Plans]]
-
-
-def read_time(text: str, *, field: str = "time") -> datetime:
-    """The time in an ISO 8601 text, in UTC; naive means UTC, a date its midnight.
-
-    Raises:
-        BadMoment: it is none.
-    """
-    try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadMoment.at(field, expected="an ISO 8601 date or time", found=text) from error
 
 
 class Frames:
@@ -108,7 +100,7 @@ class Frames:
         try:
             return await asyncio.to_thread(_look, manifest, dataset, frame, plans, moment, warnings)
         except NoSuchRow as error:
-            raise BadMoment(error.message) from error
+            raise BadMoment(error.message, problems=[error.problem]) from error
 
     async def close(self) -> None:
         """Wait for what is being read."""
@@ -119,7 +111,9 @@ class Frames:
             async with self._database.read() as session:
                 return [await catalogue.get(session, name) for name in names]
         except DatasetNotFound as error:
-            raise BadMoment(f"{error.message} any more: send the features themselves") from error
+            problem = FieldProblem("time", "the features themselves", "a dataset that was removed")
+            message = f"{error.message} any more: send the features themselves"
+            raise BadMoment(message, problems=[problem]) from error
 
     async def _frame(self, dataset: Dataset, context: Mapping[str, Dataset], recipe: Mapping[str, Any]) -> _Held:
         timeframe, keys = recipe.get("timeframe"), tuple(recipe.get("keys") or ())
@@ -169,10 +163,31 @@ def _look(
     if manifest.id not in plans:
         plans[manifest.id] = _plans(manifest, dataset, frame)
     plan = plans[manifest.id]
-    at = partial(features_at, frame, key=moment.key, time=moment.time, given=moment.given, event=plan.event)
-    features = at(plan.features, manifest.feature_states)
-    current = at(plan.current, {})[CURRENT] if plan.current is not None else None
-    return Sight(features, current if isinstance(current, float) else None, warnings)
+    at = partial(row_at, frame, key=moment.key, time=moment.time, given=moment.given, event=plan.event)
+    row = at(plan.features, manifest.feature_states)
+    current = at(plan.current, {}).features[CURRENT] if plan.current is not None else None
+    return Sight(
+        row.features,
+        current if isinstance(current, float) else None,
+        as_of=row.newest,
+        warnings=(*warnings, *_overdue(row, moment, "this key" if dataset.keys else "the table")),
+    )
+
+
+def _overdue(row: RowAt, moment: Moment, whose: str) -> Iterator[str]:
+    """A warning when one waits for the next row for longer than ever before, weekends and holidays included."""
+    if row.newest is None or row.widest_gap is None:
+        return
+    age = moment.time.replace(tzinfo=moment.time.tzinfo or UTC) - row.newest
+    if age > row.widest_gap:
+        since = row.newest.isoformat().replace("+00:00", "Z")
+        yield f"the newest row of {whose} is from {since}, {_spelled(age)} before the time asked"
+
+
+def _spelled(age: timedelta) -> str:
+    unit, length = next(((unit, length) for unit, length in UNITS.items() if age >= length), ("second", SECOND))
+    number = age // length
+    return f"{number:,} {unit}{'' if number == 1 else 's'}"
 
 
 def _plans(manifest: Manifest, dataset: Dataset, frame: pl.DataFrame) -> _Plans:

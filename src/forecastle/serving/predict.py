@@ -95,7 +95,7 @@ async def predict_at(serving: Serving, moment: Moment, *, model: str | None, cal
     chosen = await serving.residents.choose(model)
     sight = await serving.frames.look(chosen.predictor.manifest, moment)
     asked = {"key": moment.key, "time": moment.time.isoformat(), "given": moment.given}
-    question = _Question(sight.features, asked, sight.current, sight.warnings)
+    question = _Question(sight.features, asked, sight.current, sight.as_of, sight.warnings)
     return (await _predict(serving, chosen, [question], caller, label="features", started=started))[0]
 
 
@@ -108,6 +108,8 @@ class _Question:
     """What was asked for, if the features were computed from it."""
     current: float | None = None
     """The target's value at the row."""
+    as_of: datetime | None = None
+    """Time of the newest row that its features were computed from."""
     warnings: tuple[str, ...] = ()
 
 
@@ -164,6 +166,7 @@ def _prediction(
         target=_target(manifest, answer.value, question.current),
         interval=_interval(manifest, answer.value, question.current),
         features=question.row if question.moment and isinstance(question.row, dict) else None,
+        as_of=question.as_of,
         fallback=Fallback(_name(chosen.preferred), chosen.reason or "") if chosen.preferred else None,
         warnings=(*question.warnings, *_unseen(chosen.predictor, question.row)),
     )
@@ -206,7 +209,7 @@ def _unseen(predictor: Predictor, row: Row) -> list[str]:
 
 def _record(caller: Caller, question: _Question, prediction: Prediction) -> Record:
     output: dict[str, object] = {"prediction": prediction.prediction}
-    for extra in ("probabilities", "target", "interval", "fallback", "warnings"):
+    for extra in ("probabilities", "target", "interval", "as_of", "fallback", "warnings"):
         if value := getattr(prediction, extra):
             output[extra] = value
     return Record(

@@ -76,6 +76,8 @@ class Prediction:
     """Of a regression that was trained to give one."""
     features: Mapping[str, Any] | None = None
     """The features as they were computed, when a key and a time were given."""
+    as_of: datetime | None = None
+    """Time of the newest row of the dataset that they were computed from, when a key and a time were given."""
     fallback: Fallback | None = None
     warnings: tuple[str, ...] = ()
 

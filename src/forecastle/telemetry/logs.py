@@ -24,8 +24,13 @@ def _without_colour(_logger: WrappedLogger, _method: str, event: EventDict) -> E
     return event
 
 
-def configure_logs(settings: LogSettings) -> None:
-    """Send everything that is logged in this process, by whatever library, to standard error in one format."""
+def configure_logs(settings: LogSettings, *, attended: bool = False) -> None:
+    """Send everything that is logged in this process, by whatever library, to standard error in one format.
+
+    An `attended` process is a command whose lines a person reads, the log's among them: unless the settings say
+    otherwise, it logs what is a warning or worse, as text. Others log as JSON where nobody watches.
+    """
+    settings = _settled(settings, attended=attended)
     before: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -46,7 +51,10 @@ def configure_logs(settings: LogSettings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=before,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *_rendering(settings)],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                *_rendering(settings, attended=attended),
+            ],
         )
     )
     root = logging.getLogger()
@@ -71,13 +79,28 @@ def _redacted(key: str, value: Any, depth: int) -> Any:
     return value
 
 
+def _settled(settings: LogSettings, *, attended: bool) -> LogSettings:
+    """The settings with what they leave open decided."""
+    open_ended = settings.format == "auto"
+    form = "console" if attended or sys.stderr.isatty() else "json"
+    level = "warning" if attended and "level" not in settings.model_fields_set else settings.level
+    return settings.model_copy(update={"level": level, "format": form if open_ended else settings.format})
+
+
 def _level(settings: LogSettings) -> int:
     return logging.getLevelNamesMapping()[settings.level.upper()]
 
 
-def _rendering(settings: LogSettings) -> list[Processor]:
-    terminal = sys.stderr.isatty()
-    if settings.format == "json" or (settings.format == "auto" and not terminal):
+def _rendering(settings: LogSettings, *, attended: bool) -> list[Processor]:
+    if settings.format == "json":
         traceback = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # variables may hold secrets
         return [structlog.processors.ExceptionRenderer(traceback), structlog.processors.JSONRenderer(default=str)]
-    return [structlog.dev.ConsoleRenderer(colors=terminal, exception_formatter=structlog.dev.plain_traceback)]
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_level=not attended
+    )
+    return [_in_passing, console] if attended else [console]
+
+
+def _in_passing(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Drop what a person who has just given a command knows: the time and the program."""
+    return {key: value for key, value in event.items() if key not in {"timestamp", "logger"}}

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
+from forecastle import wording
 from forecastle.errors import FieldProblem, clip
-from forecastle.training.errors import RecipeUnreadable, suggest
+from forecastle.training.errors import RecipeUnreadable
 from forecastle.training.schemes import SPLITS
 
 MAX_DOCUMENT_BYTES = 1_000_000
@@ -66,28 +67,11 @@ def explain(error: ValidationError, *, fields: Fields) -> list[FieldProblem]:
     return [_explain(each, fields) for each in kept]
 
 
-_EXPECTED = {
-    "missing": "a value",
-    "string_type": "text",
-    "int_type": "a whole number",
-    "int_from_float": "a whole number",
-    "float_type": "a number",
-    "bool_type": "true or false",
-    "finite_number": "a finite number",
-    "tuple_type": "a list",
+_EXPECTED = wording.EXPECTED | {
     "dict_type": "a table",
     "model_type": "a table",
     "model_attributes_type": "a table",
-    "literal_error": "{expected}",
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "string_too_short": "at least {min_length} character",
-    "string_too_long": "at most {max_length} characters",
     "string_pattern_mismatch": "letters, digits, dots, dashes and underscores, beginning with a letter or digit",
-    "too_short": "at least {min_length} entry",
-    "too_long": "at most {max_length} entries",
     "union_tag_invalid": "kind to be one of {expected_tags}",
     "union_tag_not_found": f"kind to be one of {', '.join(map(repr, SPLITS))}",
 }
@@ -98,8 +82,8 @@ def _explain(problem: Mapping[str, Any], fields: Fields) -> FieldProblem:
     if path[:1] == ["split"] and len(path) > 1:
         del path[1]  # the kind, which the library counts as part of the path
     field = clip(".".join(path))
-    if problem["type"] == "extra_forbidden":
+    if problem["type"] == wording.UNKNOWN_FIELD:
         known = fields(problem["loc"][:-1])
-        return FieldProblem(field, f"one of {', '.join(known)}{suggest(path[-1], known)}", "an unknown field")
-    expected = _EXPECTED.get(problem["type"], problem["msg"]).format_map(problem.get("ctx", {}))
-    return FieldProblem(field, expected, "nothing" if problem["type"] == "missing" else clip(problem["input"]))
+        return FieldProblem(field, f"one of {', '.join(known)}{wording.suggest(path[-1], known)}", "an unknown field")
+    found = "nothing" if problem["type"] == wording.MISSING else wording.spelled(problem["input"])
+    return FieldProblem(field, wording.expectation(problem, _EXPECTED), found)

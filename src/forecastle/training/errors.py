@@ -14,9 +14,6 @@ ForecastleError
     └── LeakageFound       something in the training looked ahead
 """
 
-import difflib
-from collections.abc import Iterable
-
 from forecastle.errors import BadInput, Conflict, FieldProblem, ForecastleError, NotFound, clip
 
 
@@ -88,10 +85,3 @@ class LeakageFound(TrainingFailed):
 
     def __init__(self, finding: str) -> None:
         super().__init__(f"the training looks ahead: {finding}")
-
-
-def suggest(word: str, options: Iterable[str]) -> str:
-    """` (did you mean …?)` for the option nearest to a misspelt word, else nothing."""
-    by_fold = {option.casefold(): option for option in options}
-    near = difflib.get_close_matches(word.casefold(), by_fold, n=1)
-    return f" (did you mean {by_fold[near[0]]}?)" if near else ""

@@ -1,12 +1,13 @@
 """Settling a recipe: what it leaves open is decided by the table, and what does not fit the table is refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import polars as pl
 
 from forecastle.data.dataset import ColumnKind, Dataset
+from forecastle.features.errors import BadExpression
 from forecastle.features.expressions import parse
 from forecastle.features.frames import prepared_schema
 from forecastle.features.nodes import spell
@@ -93,6 +94,7 @@ def _planned(shape: _Shape) -> tuple[TargetPlan, FeaturePlan, FeaturePlan | None
     """Planning is what takes long; the recipes of a search share a few plans."""
     dataset = shape.dataset
     schema = schema_of(dataset, dict(shape.context))
+    _check_hidden(shape.target, Table.of(schema, time=dataset.time))
     target, plan = plans(shape.recipe, schema=schema, time=dataset.time, keys=dataset.keys)
     return target, plan, where_plan(shape.recipe, plan.table)
 
@@ -163,6 +165,15 @@ def _check_table(recipe: Recipe, dataset: Dataset) -> None:
         check_kind(recipe.split, timed=dataset.time is not None)
     if recipe.keys and not dataset.keys:
         raise BadRecipe.at("keys", expected=f"nothing, since {dataset.name} has no key column", found=recipe.keys)
+
+
+def _check_hidden(target: Target, table: Table) -> None:
+    for place, name in enumerate(target.hidden):
+        try:
+            table.find(name, text=name, at=0)
+        except BadExpression as error:
+            (problem,) = error.problems
+            raise BadRecipe(problems=[replace(problem, field=f"target.hidden.{place}")]) from error
 
 
 def _task(recipe: Recipe, target: TargetPlan) -> Task:

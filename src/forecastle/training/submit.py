@@ -3,6 +3,7 @@
 Many are submitted like one: each table is looked up once, and all fingerprints with one query.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,11 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.data import catalogue as datasets
 from forecastle.data.dataset import Dataset
+from forecastle.data.storage import TableStore
+from forecastle.db import Database
 from forecastle.jobs import queue
 from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.registry import models
 from forecastle.registry.models import Model
 from forecastle.training import trials
+from forecastle.training.coverage import check_rows
 from forecastle.training.fingerprint import canonical, fingerprint
 from forecastle.training.order import Order, TableFacts
 from forecastle.training.recipe import Recipe
@@ -33,6 +37,8 @@ class TrainingSubmission:
     """None when the model is there and the job that made it is not."""
     model_id: str
     """Of the model, which exists once the job has completed."""
+    name: str
+    """Under which the model is known, or will be: of a duplicate, the name in the recipe that came first."""
     fingerprint: str
     duplicate: bool
     status: str
@@ -40,10 +46,34 @@ class TrainingSubmission:
     """The model, if it is there already."""
 
 
+async def check(database: Database, store: TableStore, recipes: Sequence[Recipe]) -> None:
+    """Refuse recipes that do not fit the columns of their tables, or that their rows cannot bear.
+
+    To be awaited before the transaction that submits them, for it reads the tables.
+
+    Raises:
+        BadInput: a recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
+        DatasetNotFound: a table does not exist.
+        ModelNotFound: the parent does not exist.
+    """
+    async with database.read() as session:
+        tables = await look_up(session, recipes)
+    await asyncio.to_thread(_check, recipes, tables, store)
+
+
+def _check(recipes: Iterable[Recipe], tables: Mapping[str, Dataset], store: TableStore) -> None:
+    for recipe in recipes:
+        dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
+        settle(recipe, dataset, context)
+        check_rows(recipe, tables, store)
+
+
 async def submit_training(
     session: AsyncSession, recipe: Recipe, *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
 ) -> TrainingSubmission:
     """Find the model of this recipe, or the job that is making it, or put a new job in the queue.
+
+    Whether the rows of its tables can bear it, `check` finds out before.
 
     Raises:
         BadRecipe: the recipe does not fit its table; so BadExpression and BadTarget.
@@ -79,10 +109,10 @@ def place(
     cohort: str | None = None,
     group: str | None = None,
 ) -> Order:
-    """The order for a recipe, checked against its tables, with an id for the model to be.
+    """The order for a recipe, checked against the columns of its tables, with an id for the model to be.
 
     Raises:
-        BadRecipe: the recipe does not fit its table; so BadExpression and BadTarget.
+        BadInput: the recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
     """
     dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
     settled = settle(recipe, dataset, context)
@@ -115,9 +145,7 @@ async def submit_orders(
     for position, order in sorted(enumerate(orders), key=lambda each: each[1].fingerprint):
         model, job = known.get(order.fingerprint), jobs.get(order.fingerprint)
         if model is not None:
-            found = TrainingSubmission(
-                job, model.id, order.fingerprint, duplicate=True, status="completed", model=model
-            )
+            found = _done(job, model)
         elif job is not None and not job.ended:
             found = _under_way(job, order, duplicate=True)
         else:
@@ -153,9 +181,15 @@ async def _queue(
             return _under_way(job, order, duplicate=submission.duplicate)
         model = await models.find_by_fingerprint(session, order.fingerprint)
         if model is not None:
-            return TrainingSubmission(job, model.id, order.fingerprint, duplicate=True, status="completed", model=model)
+            return _done(job, model)
         await queue.release_dedupe(session, order.fingerprint)  # its model was deleted since
 
 
 def _under_way(job: Job, order: Order, *, duplicate: bool) -> TrainingSubmission:
-    return TrainingSubmission(job, Order.read(job.payload).model_id, order.fingerprint, duplicate, job.status)
+    queued = Order.read(job.payload)
+    name = str(queued.document["name"])
+    return TrainingSubmission(job, queued.model_id, name, order.fingerprint, duplicate, job.status)
+
+
+def _done(job: Job | None, model: Model) -> TrainingSubmission:
+    return TrainingSubmission(job, model.id, model.name, model.fingerprint, True, "completed", model)

@@ -2,10 +2,11 @@
 
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from forecastle.api.bodies import JSON, URLENCODED, is_json, media_type, wrong_media_type
 from forecastle.api.depends import AdminDep, ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.auth import users
@@ -14,8 +15,6 @@ from forecastle.auth.users import User
 from forecastle.types import Page
 
 router = APIRouter(prefix=PREFIX, tags=["access"])
-
-FORM = "application/x-www-form-urlencoded"
 
 
 class Registration(BaseModel):
@@ -44,8 +43,11 @@ class AccessToken(BaseModel):
 
 async def _credentials(request: Request) -> Credentials:
     """From a JSON body, or from the form that OAuth2 clients send."""
+    kind = media_type(request)
+    if kind != URLENCODED and not is_json(kind):
+        raise wrong_media_type(request, JSON, URLENCODED)
     try:
-        if request.headers.get("content-type", "").startswith(FORM):
+        if kind == URLENCODED:
             async with request.form() as form:
                 return Credentials.model_validate(dict(form))
         return Credentials.model_validate_json(await request.body())
@@ -55,7 +57,7 @@ async def _credentials(request: Request) -> Credentials:
 
 
 _SCHEMA = {"schema": Credentials.model_json_schema()}
-_CREDENTIALS_BODY = {"requestBody": {"required": True, "content": {"application/json": _SCHEMA, FORM: _SCHEMA}}}
+_CREDENTIALS_BODY = {"requestBody": {"required": True, "content": {JSON: _SCHEMA, URLENCODED: _SCHEMA}}}
 
 
 @router.post("/auth/register", status_code=201)
@@ -91,8 +93,8 @@ async def me(user: UserDep) -> User:
 async def list_users(
     services: ServicesDep,
     _admin: AdminDep,
-    limit: Annotated[int, Field(ge=1, le=1000)] = 100,
-    cursor: str | None = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    cursor: Annotated[str | None, Query(max_length=200, description="The `next` of an earlier page.")] = None,
 ) -> Page[User]:
     """All accounts, the newest first."""
     async with services.database.read() as session:

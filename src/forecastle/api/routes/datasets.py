@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, File, Form, UploadFile
-from pydantic import Field
+from fastapi import APIRouter, Form, UploadFile
+from pydantic import BaseModel, ConfigDict, Field
 
+from forecastle.api.bodies import MULTIPART
 from forecastle.api.depends import AdminDep, EditorDep, ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.data import catalogue, rows
 from forecastle.data.dataset import Dataset
-from forecastle.data.options import Duplicates, ImportOptions, read_delimiter, split_names
+from forecastle.data.options import Decimal, Duplicates, ImportOptions, read_delimiter, split_names
 from forecastle.errors import TooLarge
 from forecastle.types import Page
 
@@ -30,52 +31,61 @@ class RowsPage:
     total: int
 
 
-def _options(  # noqa: PLR0917 - a form has many fields
-    time: Annotated[
-        str | None, Form(description="Time column, DATE+CLOCK, or none; left out, it is looked for.")
-    ] = None,
-    key: Annotated[list[str], Form(description="Columns that tell several series apart.")] = [],  # noqa: B006
-    columns: Annotated[str, Form(description="Names for all columns, with commas; they replace a header.")] = "",
-    delimiter: Annotated[str | None, Form(description="One character, or tab.")] = None,
-    header: Annotated[bool | None, Form(description="Whether the first line names the columns.")] = None,
-    missing: Annotated[list[str], Form(description='Further texts that mean "no value".')] = [],  # noqa: B006
-    text: Annotated[list[str], Form(description="Columns to keep as text.")] = [],  # noqa: B006
-    duplicates: Annotated[Duplicates, Form(description="Which of several rows of one time and key stays.")] = "error",
-    date_format: Annotated[str | None, Form(description="D/M/Y, M/D/Y, Y/M/D or a strftime pattern.")] = None,
-) -> ImportOptions:
-    return ImportOptions(
-        time=time or None,
-        keys=tuple(key),
-        columns=split_names(columns),
-        delimiter=read_delimiter(delimiter),
-        header=header,
-        missing=tuple(missing),
-        text=tuple(text),
-        duplicates=duplicates,
-        date_format=date_format or None,
-    )
+class Upload(BaseModel):
+    """A table, and what its own look does not say."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(description="What to call it.")
+    file: UploadFile = Field(description="CSV of any delimiter, JSON lines or Parquet.")
+    time: str | None = Field(None, description="Time column, DATE+CLOCK, or none; left out, it is looked for.")
+    key: list[str] = Field([], description="Columns that tell several series apart.")
+    columns: str = Field("", description="Names for all columns, with commas; they replace a header.")
+    delimiter: str | None = Field(None, description="One character, or tab.")
+    encoding: str | None = Field(None, description="Such as cp1252; UTF-8, and UTF-16 with a mark, are found out.")
+    header: bool | None = Field(None, description="Whether the first line names the columns.")
+    decimal: Decimal = Field("auto", description="What stands before the decimals of numbers.")
+    missing: list[str] = Field([], description='Further texts that mean "no value".')
+    text: list[str] = Field([], description="Columns to keep as text.")
+    duplicates: Duplicates = Field("error", description="Which of several rows of one time and key stays.")
+    date_format: str | None = Field(None, description="D/M/Y, M/D/Y, Y/M/D or a strftime pattern.")
+
+    @property
+    def options(self) -> ImportOptions:
+        """How the file is to be read."""
+        return ImportOptions(
+            time=self.time or None,
+            keys=tuple(self.key),
+            columns=split_names(self.columns),
+            delimiter=read_delimiter(self.delimiter),
+            encoding=self.encoding or None,
+            header=self.header,
+            decimal=self.decimal,
+            missing=tuple(self.missing),
+            text=tuple(self.text),
+            duplicates=self.duplicates,
+            date_format=self.date_format or None,
+        )
 
 
 @router.post("/datasets", status_code=201)
 async def add_dataset(
     services: ServicesDep,
     _editor: EditorDep,
-    name: Annotated[str, Form(description="What to call it.")],
-    file: Annotated[UploadFile, File(description="CSV of any delimiter, JSON lines or Parquet.")],
-    options: Annotated[ImportOptions, Depends(_options)],
+    upload: Annotated[Upload, Form(media_type=MULTIPART)],
 ) -> Dataset:
     """Import a table. The same content under the same name again is the dataset that is there."""
-    limit = services.settings.data.max_upload_bytes
-    if file.size is not None and file.size > limit:
+    limit, options = services.settings.data.max_upload_bytes, upload.options
+    if upload.file.size is not None and upload.file.size > limit:
         raise TooLarge(f"the file exceeds {limit:,} bytes")
     with services.tables.workspace() as folder:
-        path = await asyncio.to_thread(_save, file, folder / "upload")
+        path = await asyncio.to_thread(_save, upload.file, folder / "upload")
         return await catalogue.import_file(
             services.database,
             services.tables,
             path,
             options,
-            name=name,
+            name=upload.name,
             now=services.clock.now(),
         )
 

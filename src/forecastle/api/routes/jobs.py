@@ -21,10 +21,10 @@ async def list_jobs(
     services: ServicesDep,
     user: UserDep,
     status: Annotated[Status | None, Query(description="Only jobs of this status.")] = None,
-    kind: Annotated[str | None, Query(description="Only jobs of this kind.")] = None,
+    kind: Annotated[str | None, Query(max_length=200, description="Only jobs of this kind.")] = None,
     mine: Annotated[bool, Query(description="Only your own jobs.")] = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Annotated[str | None, Query(description="The `next` of an earlier page.")] = None,
+    cursor: Annotated[str | None, Query(max_length=200, description="The `next` of an earlier page.")] = None,
 ) -> Page[Job]:
     """Jobs, the newest first."""
     async with services.database.read() as session:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 
 from forecastle.api.depends import AdminDep, ServicesDep, UserDep
 from forecastle.api.problems import Problem
@@ -19,10 +19,12 @@ from forecastle.registry.manifest import Manifest, Task
 from forecastle.registry.measures import Direction
 from forecastle.registry.models import Model
 from forecastle.registry.removal import Children, remove_all, remove_model
-from forecastle.serving.moments import read_time
+from forecastle.serving.times import read_time
 from forecastle.types import Page
 
 router = APIRouter(prefix=PREFIX, tags=["models"])
+
+Wanted = Annotated[str, Path(description="An id, or a name: then the version that a prediction would ask.")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,20 +36,26 @@ class RemovedModels:
 
 def _filters(  # noqa: PLR0917 - a listing has many filters
     user: UserDep,
-    name: Annotated[str | None, Query(description="Only versions of this name.")] = None,
+    name: Annotated[str | None, Query(max_length=200, description="Only versions of this name.")] = None,
     stage: Annotated[str | None, Query(description="dev, staging, production or archived.")] = None,
     task: Annotated[Task | None, Query(description="Only models of this task.")] = None,
-    algorithm: Annotated[str | None, Query(description="Only models of this algorithm.")] = None,
-    dataset: Annotated[str | None, Query(description="Only models trained on the dataset of this name.")] = None,
-    tag: Annotated[str | None, Query(description="Only models with this tag.")] = None,
-    parent: Annotated[str | None, Query(description="Only models made from the model of this id.")] = None,
-    cohort: Annotated[str | None, Query(description="Only models of this search.")] = None,
-    group: Annotated[str | None, Query(description="Only models of this batch.")] = None,
-    owner: Annotated[str | None, Query(description="Only models of the user of this id.")] = None,
+    algorithm: Annotated[str | None, Query(max_length=200, description="Only models of this algorithm.")] = None,
+    dataset: Annotated[
+        str | None, Query(max_length=200, description="Only models trained on the dataset of this name.")
+    ] = None,
+    tag: Annotated[str | None, Query(max_length=200, description="Only models with this tag.")] = None,
+    parent: Annotated[
+        str | None, Query(max_length=200, description="Only models made from the model of this id.")
+    ] = None,
+    cohort: Annotated[str | None, Query(max_length=200, description="Only models of this search.")] = None,
+    group: Annotated[str | None, Query(max_length=200, description="Only models of this batch.")] = None,
+    owner: Annotated[str | None, Query(max_length=200, description="Only models of the user of this id.")] = None,
     mine: Annotated[bool, Query(description="Only your own models.")] = False,
-    since: Annotated[str | None, Query(description="Made at this time or later, ISO 8601.")] = None,
-    until: Annotated[str | None, Query(description="Made before this time, ISO 8601.")] = None,
-    text: Annotated[str | None, Query(description="Part of the name, dataset or algorithm, in any case.")] = None,
+    since: Annotated[str | None, Query(max_length=200, description="Made at this time or later, ISO 8601.")] = None,
+    until: Annotated[str | None, Query(max_length=200, description="Made before this time, ISO 8601.")] = None,
+    text: Annotated[
+        str | None, Query(max_length=200, description="Part of the name, dataset or algorithm, in any case.")
+    ] = None,
 ) -> Filters:
     if mine and owner not in {None, user.id}:
         raise BadInput.at("owner", expected="nothing beside mine=true", found=owner)
@@ -76,11 +84,14 @@ async def list_models(
     services: ServicesDep,
     filters: FiltersDep,
     sort: Annotated[
-        str, Query(description="created, skill or any measure; models without that measure are left out.")
+        str,
+        Query(max_length=200, description="created, skill or any measure; models without that measure are left out."),
     ] = CREATED,
     order: Annotated[Direction | None, Query(description="Left out, the newest or the best come first.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Annotated[str | None, Query(description="The `next` of an earlier page of the same order.")] = None,
+    cursor: Annotated[
+        str | None, Query(max_length=400, description="The `next` of an earlier page of the same order.")
+    ] = None,
 ) -> Page[Model]:
     """Models, the newest first, or the best first by a measure."""
     async with services.database.read() as session:
@@ -88,21 +99,21 @@ async def list_models(
 
 
 @router.get("/models/{model_id}")
-async def get_model(services: ServicesDep, _user: UserDep, model_id: str) -> Model:
+async def get_model(services: ServicesDep, _user: UserDep, model_id: Wanted) -> Model:
     """One model: version, stage, and its metrics beside the baselines', all out of sample."""
     async with services.database.read() as session:
-        return await models.get(session, model_id)
+        return await models.resolve(session, model_id)
 
 
 @router.get("/models/{model_id}/config")
-async def get_model_config(services: ServicesDep, _user: UserDep, model_id: str) -> dict[str, Any]:
+async def get_model_config(services: ServicesDep, _user: UserDep, model_id: Wanted) -> dict[str, Any]:
     """The manifest: recipe, features with their categories, classes, folds, the proof of parity, software versions."""
     manifest: dict[str, Any] = msgspec.to_builtins(await _manifest(services, model_id))
     return manifest
 
 
 @router.get("/models/{model_id}/importance")
-async def get_model_importance(services: ServicesDep, _user: UserDep, model_id: str) -> Ranking:
+async def get_model_importance(services: ServicesDep, _user: UserDep, model_id: Wanted) -> Ranking:
     """How much each feature matters, the most important first: by permutation, else tree, else coefficient."""
     return rank(await _manifest(services, model_id))
 
@@ -115,8 +126,9 @@ async def promote_model(
     new_stage: Annotated[str, Query(description="dev, staging, production or archived.")],
 ) -> Model:
     """Move a model to another stage. A name answers with its newest version in production."""
+    stage = models.known_stage(new_stage, field="new_stage")
     async with services.database.write() as session:
-        model = await models.promote(session, model_id, new_stage)
+        model = await models.promote(session, model_id, stage)
     services.serving.residents.forget_choices()
     return model
 
@@ -153,7 +165,7 @@ async def delete_model(
     services.serving.residents.forget_choices()
 
 
-async def _manifest(services: Services, model_id: str) -> Manifest:
+async def _manifest(services: Services, wanted: str) -> Manifest:
     async with services.database.read() as session:
-        model = await models.get(session, model_id)
+        model = await models.resolve(session, wanted)
     return await asyncio.to_thread(read_manifest, services.artifacts, model)

@@ -6,23 +6,28 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from forecastle.api.depends import ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.errors import BadInput
 from forecastle.serving.history import reading
-from forecastle.serving.moments import Moment, read_time
+from forecastle.serving.moments import Moment
 from forecastle.serving.predict import Caller, predict, predict_at, predict_many
 from forecastle.serving.prediction import Fallback, Feedback, ModelName, Prediction, StoredPrediction
+from forecastle.serving.times import read_time
 from forecastle.types import Page
 
 router = APIRouter(prefix=PREFIX, tags=["predictions"])
 
-ModelWanted = Annotated[
-    str | None, Field(max_length=200, description="Id or name; left out, the newest model in production.")
-]
+MAX_COLUMNS = 1_000
+"""Columns of one row: more than any model has features."""
+
+Name = Annotated[str, Field(max_length=200)]
+Text = Annotated[str, Field(max_length=2_000)]
+ModelWanted = Annotated[Name | None, Field(description="Id or name; left out, the newest model in production.")]
 Finite = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Row = list[Any] | dict[str, Any]
 
 
 class _Body(BaseModel):
@@ -33,13 +38,15 @@ class PredictRequest(_Body):
     """Either `features`, or `key` and `time`."""
 
     model: ModelWanted = None
-    features: list[Any] | dict[str, Any] | None = Field(
-        None, description="In the model's order, or by name.", examples=[[0.01, 0.02, 1.1]]
+    features: Row | None = Field(None, description="In the model's order, or by name.", examples=[[0.01, 0.02, 1.1]])
+    key: dict[Name, Text] | None = Field(
+        None, max_length=MAX_COLUMNS, description="A value for each key column.", examples=[{"ticker": "NVDA"}]
     )
-    key: dict[str, str] | None = Field(None, description="A value for each key column.", examples=[{"ticker": "NVDA"}])
-    time: str | None = Field(None, description="ISO 8601; the features are computed from what was known then.")
-    given: dict[str, bool | Finite | str | None] | None = Field(
-        None, description="For an event that is not in the table: columns that are known beforehand."
+    time: Name | None = Field(None, description="ISO 8601; the features are computed from what was known then.")
+    given: dict[Name, bool | Finite | Text | None] | None = Field(
+        None,
+        max_length=MAX_COLUMNS,
+        description="For an event that is not in the table: columns that are known beforehand.",
     )
 
 
@@ -47,7 +54,7 @@ class BatchRequest(_Body):
     """Several rows for one model."""
 
     model: ModelWanted = None
-    samples: list[list[Any] | dict[str, Any]] = Field(description="Each as `features` of a single prediction.")
+    samples: Annotated[list[Row], FailFast()] = Field(description="Each as `features` of a single prediction.")
 
 
 class FeedbackRequest(_Body):
@@ -104,11 +111,11 @@ async def predict_batch(services: ServicesDep, caller: CallerDep, body: BatchReq
 async def list_predictions(
     services: ServicesDep,
     user: UserDep,
-    model: Annotated[str | None, Query(description="Only those of the model of this id or name.")] = None,
-    since: Annotated[str | None, Query(description="Only those from this time on, ISO 8601.")] = None,
-    until: Annotated[str | None, Query(description="Only those before this time, ISO 8601.")] = None,
+    model: Annotated[Name | None, Query(description="Only those of the model of this id or name.")] = None,
+    since: Annotated[Name | None, Query(description="Only those from this time on, ISO 8601.")] = None,
+    until: Annotated[Name | None, Query(description="Only those before this time, ISO 8601.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    cursor: Annotated[str | None, Query(description="The `next` of an earlier page.")] = None,
+    cursor: Annotated[Name | None, Query(description="The `next` of an earlier page.")] = None,
 ) -> Page[StoredPrediction]:
     """One's own predictions, the newest first."""
     async with services.database.read() as session:

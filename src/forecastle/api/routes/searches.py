@@ -73,7 +73,13 @@ async def train_search(
     if not is_search(document):
         raise BadRecipe.at("search", expected="a table that says what varies", found="nothing")
     standing = await start_search(
-        services.database, services.artifacts, document, owner=editor.id, now=services.clock.now(), terms=terms
+        services.database,
+        services.tables,
+        services.artifacts,
+        document,
+        owner=editor.id,
+        now=services.clock.now(),
+        terms=terms,
     )
     return _started(standing, response)
 

@@ -58,6 +58,8 @@ class TrainingAnswer:
     job_id: str | None
     """None when the model is there and its job is not."""
     model_id: str
+    name: str
+    """Under which the model is known: of a duplicate, the name in the recipe that came first."""
     fingerprint: str
     duplicate: bool
     status: str
@@ -102,6 +104,7 @@ async def train(
     """Train a model. A recipe that was trained, or is being trained, gets the model it has (200, `duplicate`)."""
     _refuse_others(document)
     recipe = Recipe.parse(document)
+    await submit.check(services.database, services.tables, [recipe])
     async with services.database.write() as session:
         made = await submit.submit_training(session, recipe, owner=editor.id, now=services.clock.now(), terms=terms)
     return _answer(made, response)
@@ -121,6 +124,7 @@ async def train_batch(
     group it has.
     """
     recipes = batch.parse_batch(document)
+    await submit.check(services.database, services.tables, recipes)
     async with services.database.write() as session:
         made = await batch.submit_batch(session, recipes, owner=editor.id, now=services.clock.now(), terms=terms)
     if all(training.duplicate for training in made.trainings):
@@ -143,9 +147,11 @@ async def train_child(
     """
     manifest = await _manifest(services, _parent(document))
     recipe = offspring.inherit(manifest, document)
-    async with services.database.write() as session:
+    async with services.database.read() as session:
         tables = await submit.look_up(session, [recipe])
-        child = offspring.child(offspring.recipe_of(manifest), recipe, tables)
+    child = offspring.child(offspring.recipe_of(manifest), recipe, tables)
+    await submit.check(services.database, services.tables, [child.recipe])
+    async with services.database.write() as session:
         made = await submit.submit_training(
             session, child.recipe, owner=editor.id, now=services.clock.now(), terms=terms
         )
@@ -167,6 +173,7 @@ async def retrain(
     If nothing has changed, the answer is the model that there is (200, `duplicate`).
     """
     recipe = offspring.again(await _manifest(services, model_id), dataset=dataset)
+    await submit.check(services.database, services.tables, [recipe])
     async with services.database.write() as session:
         made = await submit.submit_training(session, recipe, owner=editor.id, now=services.clock.now(), terms=terms)
     return _answer(made, response)
@@ -203,6 +210,7 @@ def _facts(made: TrainingSubmission) -> dict[str, Any]:
     return {
         "job_id": made.job.id if made.job else None,
         "model_id": made.model_id,
+        "name": made.name,
         "fingerprint": made.fingerprint,
         "duplicate": made.duplicate,
         "status": made.status,

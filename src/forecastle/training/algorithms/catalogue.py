@@ -6,7 +6,8 @@ from typing import Literal, TypeAlias
 
 from forecastle.errors import FieldProblem, clip
 from forecastle.registry.manifest import Task
-from forecastle.training.errors import BadRecipe, suggest
+from forecastle.training.errors import BadRecipe
+from forecastle.wording import spelled, suggest
 
 Setting: TypeAlias = "int | float | bool | None"
 #: Digits after the point that count; finer differences are rounded away before the fit.
@@ -215,7 +216,7 @@ def find(name: str) -> Algorithm:
     """
     if name not in ALGORITHMS:
         expected = f"one of {', '.join(ALGORITHMS)}{suggest(name, ALGORITHMS)}"
-        raise BadRecipe(problems=[FieldProblem("algorithm", expected, clip(name))])
+        raise BadRecipe(problems=[FieldProblem("algorithm", expected, spelled(name))])
     return ALGORITHMS[name]
 
 
@@ -237,7 +238,7 @@ def complete(algorithm: Algorithm, given: Mapping[str, object]) -> dict[str, Set
             try:
                 settings[name] = known[name].read(value)
             except ValueError as error:
-                problems.append(FieldProblem(field, str(error), clip(value)))
+                problems.append(FieldProblem(field, str(error), spelled(value)))
     if problems:
         raise BadRecipe(problems=problems)
     return settings

@@ -109,7 +109,7 @@ def vocabulary(study: Study) -> frozenset[str]:
 def _contexts(tables: Tables, cut: Cut, world: World, rng: np.random.Generator) -> Mapping[str, pl.DataFrame]:
     changed = {}
     for name, series in tables.context.items():
-        time = time_of(name, series, tables.facts.time or "")
+        time = time_of(name, series.schema, tables.facts.time or "")
         left = [column for column in series.columns if column != time]
         changed[name] = _changed(series, left, cut.unknown(series, time), world.change, frozenset(), rng)
     return changed

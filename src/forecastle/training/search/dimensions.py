@@ -12,10 +12,11 @@ from forecastle.errors import FieldProblem, clip
 from forecastle.training.algorithms import catalogue
 from forecastle.training.algorithms.catalogue import Hyperparameter
 from forecastle.training.documents import explain
-from forecastle.training.errors import BadRecipe, suggest
+from forecastle.training.errors import BadRecipe
 from forecastle.training.fields import Part, Switch
 from forecastle.training.recipe import Recipe
 from forecastle.training.search.space import HYPERPARAMETERS, Choice, Dimension, Range
+from forecastle.wording import suggest
 
 SPACE = "search.space"
 FIXED = frozenset({"name", "parent", "tags"})

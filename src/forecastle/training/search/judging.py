@@ -6,9 +6,10 @@ from forecastle.errors import clip
 from forecastle.registry.manifest import Task
 from forecastle.registry.measures import HEADLINES, SKILL, direction
 from forecastle.registry.models import Model
-from forecastle.training.errors import BadRecipe, suggest
+from forecastle.training.errors import BadRecipe
 from forecastle.training.search.space import path_of
 from forecastle.types import Json
+from forecastle.wording import suggest
 
 METRICS: Mapping[Task, tuple[str, ...]] = {
     "regression": ("rmse", "mae", "mse", "r2", "rmse_target_units", SKILL),

@@ -12,12 +12,14 @@ from typing import Any, cast
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.data.dataset import Dataset
+from forecastle.data.storage import TableStore
 from forecastle.db import Database
 from forecastle.errors import BadInput, FieldProblem, clip
 from forecastle.jobs.job import NO_TERMS, Terms
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.registry.manifest import Task
 from forecastle.training import searches, submit
+from forecastle.training.coverage import check_rows
 from forecastle.training.errors import BadRecipe
 from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe
@@ -78,6 +80,7 @@ class CheckedSearch:
 
 async def start_search(
     database: Database,
+    store: TableStore,
     artifacts: ArtifactStore,
     document: Mapping[str, Any],
     *,
@@ -93,13 +96,19 @@ async def start_search(
         ModelNotFound: the parent does not exist.
         BadInput: the jobs' terms cannot be kept.
     """
-    checked = await check_search(database, document, owner=owner, now=now, terms=terms)
+    checked = await check_search(database, store, document, owner=owner, now=now, terms=terms)
     async with database.write() as session:
         return await begin_search(session, artifacts, checked, now=now)
 
 
 async def check_search(
-    database: Database, document: Mapping[str, Any], *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
+    database: Database,
+    store: TableStore,
+    document: Mapping[str, Any],
+    *,
+    owner: str | None,
+    now: datetime,
+    terms: Terms = NO_TERMS,
 ) -> CheckedSearch:
     """The first half of `start_search`: everything that can be refused is refused here."""
     terms.check()
@@ -107,7 +116,7 @@ async def check_search(
     async with database.read() as session:
         tables = await submit.look_up(session, [trial.recipe for trial in trials])
     search_id = new_id(now)
-    orders = await asyncio.to_thread(_place_all, trials, tables, now=now, cohort=search_id)
+    orders = await asyncio.to_thread(_place_all, trials, tables, store, now=now, cohort=search_id)
     search = Search(
         id=search_id,
         name=trials[0].recipe.name,
@@ -140,12 +149,14 @@ def _read(document: Mapping[str, Any]) -> tuple[SearchPlan, list[_Trial]]:
 
 
 def _place_all(
-    trials: Sequence[_Trial], tables: Mapping[str, Dataset], *, now: datetime, cohort: str
+    trials: Sequence[_Trial], tables: Mapping[str, Dataset], store: TableStore, *, now: datetime, cohort: str
 ) -> list[tuple[Parameters, Order]]:
     placed = []
     for trial in trials:
         with trial.named():
-            placed.append((trial.parameters, submit.place(trial.recipe, tables, now=now, cohort=cohort)))
+            order = submit.place(trial.recipe, tables, now=now, cohort=cohort)
+            check_rows(trial.recipe, tables, store)
+            placed.append((trial.parameters, order))
     return placed
 
 
