@@ -9,7 +9,6 @@ import msgspec
 from pydantic import Field, ValidationError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from forecastle.errors import FieldProblem
 from forecastle.jobs import queue
 from forecastle.jobs.job import NO_TERMS, Terms
 from forecastle.registry import models
@@ -63,9 +62,8 @@ def parse_batch(document: Mapping[str, Any]) -> tuple[Recipe, ...]:
     try:
         part = BatchPart.model_validate(document.get(PART) or {})
     except ValidationError as error:
-        found = explain(error, fields=lambda _: list(BatchPart.model_fields))
-        problems = [FieldProblem(f"{PART}.{each.field}", each.expected, each.found) for each in found]
-        raise BadRecipe(problems=problems) from error
+        fields = list(BatchPart.model_fields)
+        raise BadRecipe(problems=explain(error, fields=lambda _: fields, under=PART)) from error
     return tuple(
         _recipe(base, column, target, getattr(part, pair)) for pair, columns in PAIRS.items() for column in columns
     )

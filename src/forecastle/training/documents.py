@@ -58,13 +58,19 @@ def _without_references(part: Any, definitions: Mapping[str, Any]) -> Any:
     return {name: _without_references(entry, definitions) for name, entry in part.items() if name != "discriminator"}
 
 
-def explain(error: ValidationError, *, fields: Fields) -> list[FieldProblem]:
-    """Each unusable field: where it is, what was found there and what was expected."""
+def explain(error: ValidationError, *, fields: Fields, under: str = "") -> list[FieldProblem]:
+    """Each unusable field: where it is, what was found there and what was expected.
+
+    Args:
+        error: what the validation said.
+        fields: names the fields of a part.
+        under: where in its document the part stands that was validated.
+    """
     problems: list[dict[str, Any]] = [dict(problem) for problem in error.errors()]
     places = {problem["loc"][:-1] for problem in problems}
     # a list whose entry is bad is reported as too short as well
     kept = [each for each in problems if not (each["type"] == "too_short" and each["loc"] in places)]
-    return [_explain(each, fields) for each in kept]
+    return [_explain(each, fields, under) for each in kept]
 
 
 _EXPECTED = wording.EXPECTED | {
@@ -77,11 +83,11 @@ _EXPECTED = wording.EXPECTED | {
 }
 
 
-def _explain(problem: Mapping[str, Any], fields: Fields) -> FieldProblem:
+def _explain(problem: Mapping[str, Any], fields: Fields, under: str) -> FieldProblem:
     path = [str(part) for part in problem["loc"]]
     if path[:1] == ["split"] and len(path) > 1:
         del path[1]  # the kind, which the library counts as part of the path
-    field = clip(".".join(path))
+    field = ".".join([under, clip(".".join(path))]).strip(".")
     if problem["type"] == wording.UNKNOWN_FIELD:
         known = fields(problem["loc"][:-1])
         return FieldProblem(field, f"one of {', '.join(known)}{wording.suggest(path[-1], known)}", "an unknown field")

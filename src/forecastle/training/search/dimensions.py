@@ -129,9 +129,8 @@ def _range(field: str, given: Mapping[str, Any], algorithm: str | None, hyperpar
     try:
         part = RangePart.model_validate(given)
     except ValidationError as error:
-        found = explain(error, fields=lambda _: list(RangePart.model_fields))
-        problems = [FieldProblem(f"{place}.{each.field}", each.expected, each.found) for each in found]
-        raise BadRecipe(problems=problems) from error
+        fields = list(RangePart.model_fields)
+        raise BadRecipe(problems=explain(error, fields=lambda _: fields, under=place)) from error
     if part.low >= part.high:
         raise BadRecipe.at(f"{place}.high", expected=f"more than low, which is {part.low:g}", found=part.high)
     if part.log and part.low <= 0:

@@ -20,7 +20,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError
 
-from forecastle.errors import FieldProblem
 from forecastle.training.documents import explain
 from forecastle.training.errors import BadRecipe
 from forecastle.training.fields import Part
@@ -100,9 +99,7 @@ def parse_search(document: Mapping[str, Any]) -> SearchPlan:
     try:
         part = SearchPart.model_validate(document.get(PART, {}))
     except ValidationError as error:
-        found = explain(error, fields=_fields)
-        problems = [FieldProblem(f"{PART}.{each.field}", each.expected, each.found) for each in found]
-        raise BadRecipe(problems=problems) from error
+        raise BadRecipe(problems=explain(error, fields=_fields, under=PART)) from error
     plan = SearchPlan(base, part, _space(base, part))
     _check_size(plan)
     return plan
