@@ -14,6 +14,7 @@ import postgresql
 import pytest
 from argon2 import PasswordHasher
 from onnx import TensorProto, helper, numpy_helper
+from ray_cluster import RayCluster, open_cluster
 from sqlalchemy.engine import URL, make_url
 
 from forecastle.auth.passwords import Passwords, open_passwords
@@ -122,6 +123,13 @@ def postgresql_server() -> Iterator[URL]:
         return
     with postgresql.server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """Two nodes on this machine, to which this process is connected."""
+    with open_cluster() as cluster:
+        yield cluster
 
 
 def _manifest(**changes: Any) -> Manifest:

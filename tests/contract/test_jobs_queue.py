@@ -404,7 +404,7 @@ async def test_how_often_a_job_is_started_can_be_set(desk: Desk) -> None:
     failed = await desk.get(job_id)
     assert (failed.status, failed.error) == (
         "failed",
-        "its runner died once while this job ran; it is not tried again",
+        "its runner or node died once while this job ran; it is not tried again",
     )
 
 

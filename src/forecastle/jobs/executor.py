@@ -26,6 +26,13 @@ class Task:
     """The most memory it may use; None leaves it most of the machine's."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What ran the task is gone, through no fault of the task that anybody could see; it may be run again."""
+
+    reason: str
+
+
 class Executor(Protocol):
     """Runs tasks side by side, each where it can be killed alone."""
 
@@ -35,7 +42,11 @@ class Executor(Protocol):
         ...
 
     async def __aenter__(self) -> Self:
-        """Get ready."""
+        """Get ready.
+
+        Raises:
+            SettingsError: the tasks cannot be run as the settings want it.
+        """
         ...
 
     async def __aexit__(
@@ -44,7 +55,7 @@ class Executor(Protocol):
         """Kill what runs, and leave nothing behind."""
         ...
 
-    async def run(self, task: Task, follow: Callable[[News], None]) -> Outcome:
+    async def run(self, task: Task, follow: Callable[[News], None]) -> Outcome | Lost:
         """Run one task and hand what it reports and logs to `follow`. Whatever happens to the task is an outcome.
 
         Cancelling the call kills the task before it returns.

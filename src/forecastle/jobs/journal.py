@@ -4,6 +4,7 @@ One JSON object a line, one write a line and no lock, so a worker that dies leav
 """
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -66,6 +67,17 @@ def storable(text: str) -> str:
 
 
 _decode = msgspec.json.Decoder(Started | Report | Line | Measured | Succeeded | Failed).decode
+_decode_several = msgspec.json.Decoder(list[Report | Line | Measured | Succeeded | Failed]).decode
+
+
+def encode_several(entries: Sequence[News | Outcome]) -> bytes:
+    """Entries in one piece, to be sent."""
+    return msgspec.json.encode(entries)
+
+
+def decode_several(encoded: bytes) -> Sequence[News | Outcome]:
+    """What `encode_several` made one piece of."""
+    return _decode_several(encoded)
 
 
 class Journal:

@@ -129,7 +129,10 @@ async def recover(
 async def put_back(
     session: AsyncSession, runner: str, jobs: Mapping[str, int], *, now: datetime, max_attempts: int = MAX_ATTEMPTS
 ) -> tuple[Job, ...]:
-    """The same for jobs, id → attempt, that are the runner's without its knowing: it never heard that it got them."""
+    """The same for some jobs of a runner that lives, id → attempt.
+
+    It never heard that it got them, or what ran them is gone.
+    """
     strays = or_(*(and_(JobRow.id == job_id, JobRow.attempts == attempt) for job_id, attempt in jobs.items()))
     return await _put_back(session, and_(JobRow.runner == runner, strays), now=now, max_attempts=max_attempts)
 
@@ -140,7 +143,7 @@ async def _put_back(
     orphans = select(JobRow.id).where(JobRow.status.in_(RUNNING), which)
     spent = orphans.where(JobRow.attempts >= max_attempts)
     times = "once" if max_attempts == 1 else f"{max_attempts} times"
-    why = f"its runner died {times} while this job ran; it is not tried again"
+    why = f"its runner or node died {times} while this job ran; it is not tried again"
     failed = await _change(session, spent, status="failed", error=why, finished_at=now)
     return failed + await _change(session, orphans, **_WAITING)
 

@@ -12,9 +12,7 @@ import structlog
 
 from forecastle.jobs.executor import Task
 from forecastle.jobs.journal import Failed, News, Outcome
-from forecastle.jobs.slot import FOLLOW_S, JOURNAL, OUTPUT, NeverStarted, Slot
-
-STARTS = 3
+from forecastle.jobs.slot import FOLLOW_S, STARTS, NeverStarted, Slot, files, tidy_up
 
 log = structlog.get_logger("forecastle.jobs")
 
@@ -51,18 +49,18 @@ class LocalPool:
             tidy_up(self._folder, task)
 
 
-async def _run(slot: Slot, task: Task, files: Path, follow: Callable[[News], None]) -> Outcome:
+async def _run(slot: Slot, task: Task, place: Path, follow: Callable[[News], None]) -> Outcome:
     for _ in range(STARTS):
         with suppress(NeverStarted):
-            return await _try(slot, task, files, follow)
+            return await _try(slot, task, place, follow)
         await asyncio.to_thread(slot.stop)
     return Failed(f"no worker process could be started for it ({STARTS} tries)")
 
 
-async def _try(slot: Slot, task: Task, files: Path, follow: Callable[[News], None]) -> Outcome:
+async def _try(slot: Slot, task: Task, place: Path, follow: Callable[[News], None]) -> Outcome:
     if slot.is_unfit(task):
         await asyncio.to_thread(slot.stop)
-    attempt = slot.start(task, files)
+    attempt = slot.start(task, place)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()
     attempt.future.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
@@ -77,18 +75,6 @@ async def _try(slot: Slot, task: Task, files: Path, follow: Callable[[News], Non
             attempt.kill()
             await asyncio.to_thread(slot.stop)
     return attempt.outcome()
-
-
-def files(folder: Path, task: Task) -> Path:
-    """Where the journal and the output of this start go, less their suffixes."""
-    return folder / f"{task.job_id}-{task.attempt}"
-
-
-def tidy_up(folder: Path, task: Task) -> None:
-    """Remove the files of this start, and of earlier ones that nobody lived to remove."""
-    for suffix in (JOURNAL, OUTPUT):
-        for file in folder.glob(f"{task.job_id}-*{suffix}"):
-            file.unlink(missing_ok=True)
 
 
 def allowed_workers(asked: int) -> int:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -10,29 +10,26 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.clock import Clock
 from forecastle.db import Database
-from forecastle.db.errors import DatabaseUnavailable, StatementTimeout
-from forecastle.errors import ForecastleError
 from forecastle.jobs import leases, lifeline
 from forecastle.jobs.allowance import LogAllowance
-from forecastle.jobs.executor import Executor, Task
+from forecastle.jobs.books import OUTAGES, Books
+from forecastle.jobs.executor import Executor, Lost, Task
 from forecastle.jobs.job import Job
-from forecastle.jobs.journal import Failed, Line, Measured, Outcome, storable
+from forecastle.jobs.journal import Failed, Line, Outcome
 from forecastle.jobs.kinds import JobKind
 from forecastle.jobs.lifeline import Lifeline
 from forecastle.jobs.memory import MB
 from forecastle.jobs.pool import LocalPool, allowed_workers
 from forecastle.jobs.running import Running
 from forecastle.settings import JobSettings
-from forecastle.types import JsonObject, new_id
+from forecastle.types import new_id
 
 POLL_S = 0.1
 RETRY_S = 0.5
 BEATS_PER_LEASE = 3
-OUTAGES = (DatabaseUnavailable, StatementTimeout)
 
 log = structlog.get_logger("forecastle.jobs")
 
@@ -65,7 +62,7 @@ class Runner:
         self._executor = executor or self._local_pool()
         self._running: dict[str, Running] = {}
         self._awake = asyncio.Event()
-        self._storing_news = asyncio.Lock()
+        self._books = Books(database, kinds, self.id, clock, max_attempts=settings.max_attempts)
         self._next_beat_s = clock.monotonic_s()
         self._cut_off = False
         self._steers = [kind.steer for kind in kinds.values() if kind.steer]
@@ -84,7 +81,12 @@ class Runner:
         """Get ready; the lease is taken out with the first look at the queue."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lifeline = Lifeline(self._folder, self.id)
-        await self._executor.__aenter__()
+        try:
+            await self._executor.__aenter__()
+        except BaseException:
+            lifeline.clear(self._folder, self.id)
+            self._lifeline.cut()
+            raise
         return self
 
     async def __aexit__(
@@ -159,7 +161,7 @@ class Runner:
         beats = self._clock.monotonic_s() >= self._next_beat_s
         if beats:
             await self._beat()
-        await self._store_news()
+        await self._books.store_news(self._running.values())
         if beats or self._running:
             await self._compare()
         self._steer_soon = self._steer_soon or beats
@@ -198,36 +200,6 @@ class Runner:
             log.warning("took a job over from a runner that died", job=job.id, attempts=job.attempts, status=job.status)
         self._next_beat_s = self._clock.monotonic_s() + self._settings.lease_s / BEATS_PER_LEASE
 
-    async def _store_news(self) -> None:
-        """Write down what all jobs reported since the last time, in one transaction."""
-        async with self._storing_news:  # twice at once would store the same lines twice
-            news = [
-                (r, r.report, tuple(r.lines), tuple(r.measured))
-                for r in self._running.values()
-                if r.report or r.lines or r.measured
-            ]
-            if not news:
-                return
-            async with self._database.write() as session:
-                for running, report, lines, measured in news:
-                    if await leases.record(session, self.id, running.job, report=report, lines=lines) and measured:
-                        await self._hand_on(session, running.job, measured)
-            for running, report, lines, measured in news:
-                running.forget(report, len(lines), len(measured))
-
-    async def _hand_on(self, session: AsyncSession, job: Job, measured: Sequence[Measured]) -> None:
-        """Tell the kind what its job measured; a bug there costs neither the job nor the news of others."""
-        hear = self._kinds[job.kind].measured
-        if hear is None:
-            return
-        try:
-            async with session.begin_nested():
-                await hear(session, job, measured, self._clock.now())
-        except OUTAGES:
-            raise
-        except Exception:
-            log.exception("what a job measured could not be dealt with", job=job.id)
-
     async def _compare(self) -> None:
         """Kill what was cancelled or taken over; put back what is ours without our having heard of it."""
         async with self._database.read() as session:
@@ -261,9 +233,6 @@ class Runner:
         try:
             outcome = await self._execute(running)
             running.ending = True
-            if isinstance(outcome, Failed):
-                now = self._clock.now()
-                running.lines += [Line(now, line) for line in outcome.traceback.splitlines()]
             await self._settle(running, outcome)
         except Exception:  # a bug with one job does not end the runner; the job is put back as a stray
             log.exception("a job could not be dealt with", job=running.job.id)
@@ -272,7 +241,20 @@ class Runner:
             self._steer_soon = True
             self.wake()
 
-    async def _execute(self, running: Running) -> Outcome:
+    async def _settle(self, running: Running, outcome: Outcome | Lost) -> None:
+        """Write down how a job ended, however long the database is away."""
+        if isinstance(outcome, Failed):
+            now = self._clock.now()
+            running.lines += [Line(now, line) for line in outcome.traceback.splitlines()]
+        while True:
+            try:
+                await self._books.store_news(self._running.values())
+                return await self._books.close(running.job, outcome)
+            except OUTAGES as error:
+                log.warning("a finished job waits for the database", job=running.job.id, reason=error.message)
+                await asyncio.sleep(RETRY_S)
+
+    async def _execute(self, running: Running) -> Outcome | Lost:
         job = running.job
         task = Task(
             job_id=job.id,
@@ -294,46 +276,3 @@ class Runner:
         """The smaller of the job's own limit and the settings'; None if neither says one."""
         limits = [limit * MB for limit in (job.memory_mb, self._settings.memory_mb) if limit]
         return min(limits, default=None)
-
-    async def _settle(self, running: Running, outcome: Outcome) -> None:
-        """Write down how a job ended, however long the database is away."""
-        while True:
-            try:
-                return await self._store_outcome(running, outcome)
-            except OUTAGES as error:
-                log.warning("a finished job waits for the database", job=running.job.id, reason=error.message)
-                await asyncio.sleep(RETRY_S)
-
-    async def _store_outcome(self, running: Running, outcome: Outcome) -> None:
-        await self._store_news()
-        failure = outcome if isinstance(outcome, Failed) else await self._finish(running, outcome.result)
-        if failure is not None:
-            await self._fail(running, failure)
-
-    async def _finish(self, running: Running, result: JsonObject) -> Failed | None:
-        """Complete a job, or say why that is not possible."""
-        try:
-            await self._complete(running, result)
-        except OUTAGES:
-            raise
-        except ForecastleError as error:
-            return Failed(error.message)
-        except Exception as error:  # a bug in the kind's `finish` ends its job, not the runner
-            log.exception("a job could not be finished", job=running.job.id)
-            return Failed(f"internal error: {type(error).__name__}: {error}")
-        return None
-
-    async def _complete(self, running: Running, result: JsonObject) -> None:
-        job, now = running.job, self._clock.now()
-        async with self._database.write() as session:
-            completed = await leases.complete(session, self.id, job, now=now)
-            if completed is not None:
-                kept = await self._kinds[job.kind].finish(session, completed, result)
-                await leases.keep_result(session, completed, kept)
-        log.info("job completed" if completed else "job was not ours any more", job=job.id, kind=job.kind)
-
-    async def _fail(self, running: Running, outcome: Failed) -> None:
-        job, now = running.job, self._clock.now()
-        async with self._database.write() as session:
-            await leases.fail(session, self.id, job, error=storable(outcome.error), now=now)
-        log.warning("job failed", job=job.id, kind=job.kind, error=outcome.error)

@@ -21,6 +21,7 @@ from forecastle.jobs.spawn import WorkerContext
 FOLLOW_S = 0.05
 LOST_S = 1.0
 START_S = 120.0
+STARTS = 3
 MAX_OUTPUT = 1024 * 1024
 FIT_SHARE = 0.5
 JOURNAL, OUTPUT = ".jsonl", ".out"
@@ -156,6 +157,18 @@ class Attempt:
             return False
         self._missed_s = self._missed_s or now_s
         return now_s - self._missed_s > LOST_S
+
+
+def files(folder: Path, task: Task) -> Path:
+    """Where the journal and the output of this start go, less their suffixes."""
+    return folder / f"{task.job_id}-{task.attempt}"
+
+
+def tidy_up(folder: Path, task: Task) -> None:
+    """Remove the files of this start, and of earlier ones that nobody lived to remove."""
+    for suffix in (JOURNAL, OUTPUT):
+        for file in folder.glob(f"{task.job_id}-*{suffix}"):
+            file.unlink(missing_ok=True)
 
 
 def _explain(error: BaseException | None) -> Failed:
