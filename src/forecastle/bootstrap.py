@@ -150,11 +150,11 @@ def job_kinds(stores: Stores) -> "Mapping[str, JobKind]":
     """Every kind of job there is."""
     from forecastle.jobs.kinds import JobKind  # noqa: PLC0415 - few processes train
     from forecastle.training.finish import publish_model  # noqa: PLC0415
-    from forecastle.training.search import pruning  # noqa: PLC0415
+    from forecastle.training.search import stopping  # noqa: PLC0415
     from forecastle.training.search.steer import steer  # noqa: PLC0415
 
     steered = partial(steer, stores.database, stores.artifacts, stores.clock)
-    train = JobKind("forecastle.training.worker:run", publish_model, measured=pruning.hear, steer=steered)
+    train = JobKind("forecastle.training.worker:run", publish_model, measured=stopping.hear, steer=steered)
     return {"train": train}
 
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from forecastle.jobs.journal import Measured
 from forecastle.training.search.document import Prune
-from forecastle.training.search.pruning import extend, verdict
+from forecastle.training.search.stopping import extend, verdict
 
 SIBLINGS = [(0.1, 0.1), (0.2, 0.2), (0.3, 0.3), (0.4, 0.4), (0.5, 0.5)]
 
