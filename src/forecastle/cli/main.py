@@ -19,7 +19,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "serve": "Serve the API, and train what is submitted to it.",
         "runner": "Train what is submitted, until stopped.",
         "train": "Train a model from each recipe.",
-        "retrain": "Train a model's recipe on what its dataset holds now, as a child of the model.",
+        "retrain": "Train a model's recipe on what its dataset holds now, as a new model with the old one as its "
+        "parent.",
         "evolve": "Train children of a model, each without the features that mattered least to the one before.",
         "predict": "Predict one row, and store the prediction.",
         "data": "Datasets.",

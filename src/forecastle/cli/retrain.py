@@ -35,7 +35,7 @@ def retrain(
     memory: MemoryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
-    """Train a model's recipe on what its dataset holds now, as a child of the model.
+    """Train a model's recipe on what its dataset holds now, as a new model with the old one as its parent.
 
     Nothing is overwritten. When nothing has changed, the model that there is is recognised.
     """

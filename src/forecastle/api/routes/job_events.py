@@ -33,7 +33,7 @@ LastEventId = Annotated[
 router = APIRouter(prefix=PREFIX, tags=["training"])
 
 
-@router.get("/jobs/events", response_class=EventStream, responses=STREAM)
+@router.get("/jobs/events", status_code=200, response_class=EventStream, responses=STREAM)
 async def follow_jobs(services: ServicesDep, _user: UserDep, last_event_id: LastEventId = None) -> Response:
     """Status and progress of all jobs, from now on or on from an earlier stream, as server-sent events."""
     after = None if last_event_id is None else _position(last_event_id)
@@ -42,6 +42,7 @@ async def follow_jobs(services: ServicesDep, _user: UserDep, last_event_id: Last
 
 @router.get(
     "/jobs/{job_id}/events",
+    status_code=200,
     response_class=EventStream,
     responses=STREAM | {204: {"description": "The job has ended and all is known: do not ask again."}},
 )
