@@ -13,7 +13,7 @@ from forecastle.features.errors import BadExpression
 from forecastle.training.errors import BadRecipe, LeakageFound, TooFewRows
 from forecastle.training.leakage.proof import prove
 from forecastle.training.leakage.specimens import centred_windows
-from forecastle.training.steps import TRAINING
+from forecastle.training.steps import TRAINING, method
 
 WALK = {"kind": "walk_forward", "train": 300, "test": 150}
 
@@ -166,6 +166,34 @@ def test_what_a_fitted_feature_learns_later_chooses_no_rows(desk: Desk) -> None:
         desk.study(desk.order(desk.add(name, rows), document)) for name, rows in (("near", table), ("far", far))
     )
     assert (near.samples.rows[:690] == after.samples.rows[:690]).all()
+
+
+def test_pruning_happens_inside_each_window_and_is_told(desk: Desk) -> None:
+    """One clue is the target at first and noise afterwards, the other the other way round."""
+    table = prices()
+    luck = np.random.default_rng(5).normal(0, 1, len(table["date"])).round(6).tolist()
+    volume = table["volume"]
+    clues = {"early": volume[:400] + luck[400:], "late": luck[:400] + volume[400:], "luck": luck}
+    document = {
+        "features": ["early", "late", "luck"],
+        "algorithm": "ridge",
+        "target": {"column": "volume", "horizon": 0},
+        "split": {"kind": "walk_forward", "train": 200, "test": 150},
+        "prune": 0.0001,
+    }
+    dataset = desk.add("clues", table | clues)
+    study = desk.study(desk.order(dataset, document))
+    kept = [
+        study.plan.names[column]
+        for window in (TRAINING.divide(study)[0], TRAINING.divide(study)[-1])
+        for column in TRAINING.fit(study, method(study), window.train).learned.preprocessor.sources
+    ]
+    assert kept == ["early", "late"]
+    trained = desk.train(desk.order(dataset, document | {"prove_leakage": True})).manifest
+    assert trained.pruned == ("luck",)
+    assert trained.importances["permutation"]["luck"] == 0.0
+    assert trained.leakage.status == "proven"
+    assert desk.train(desk.order(dataset, document | {"prune": None})).manifest.pruned == ()
 
 
 def test_a_model_says_whether_it_is_proven(desk: Desk) -> None:

@@ -219,6 +219,7 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
         ["predicts", f"{target.expression} ({target.transform}){ahead}, {model.task}"],
         ["dataset", manifest.dataset],
         ["features", ", ".join(column.name for column in manifest.features)],
+        ["pruned", ", ".join(manifest.pruned) or None],
         ["classes", ", ".join(manifest.classes) or None],
         [
             "trained on",

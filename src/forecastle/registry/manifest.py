@@ -129,6 +129,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     parity: Parity
     leakage: Leakage = Leakage()
     regime: Regime | None = None
+    pruned: tuple[str, ...] = ()
+    """Features that say too little of the target by themselves, and that the model does not look at."""
     rounds: int | None = None
     """Boosting rounds, if their number was found by stopping early."""
     calibration: dict[str, float] | None = None

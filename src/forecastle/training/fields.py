@@ -44,6 +44,9 @@ Coverage = Annotated[
     float, Field(strict=True, ge=0.01, le=0.999), AfterValidator(lambda share: round(share, catalogue.DIGITS))
 ]
 CalibrationKind: TypeAlias = Literal["sigmoid", "isotonic"]
+Chance = Annotated[
+    float, Field(strict=True, ge=1e-8, le=1), AfterValidator(lambda share: round(share, catalogue.DIGITS))
+]
 Count = Annotated[int, Field(strict=True, ge=1, le=MOST_ROWS)]
 Switch = Annotated[bool, Field(strict=True)]
 SpanText: TypeAlias = Annotated[str, Field(pattern=spans.PATTERN), BeforeValidator(_span)]

@@ -16,6 +16,7 @@ from forecastle.training.errors import TrainingFailed
 from forecastle.training.fields import CalibrationKind
 from forecastle.training.graphs import INPUT, GraphBuilder
 from forecastle.training.preprocess import Categories, Preprocessor, fit
+from forecastle.training.pruning import prune
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,8 @@ class Method:
     classes: int
     """Number of classes; 0 for a regression."""
     calibration: CalibrationKind | None = None
+    prune: float | None = None
+    """Features whose univariate F-test has no smaller p are left out."""
 
     @property
     def stops_early(self) -> bool:
@@ -160,10 +163,21 @@ def _begin(method: Method, matrix: Floats, target: Floats, categories: Sequence[
         raise TrainingFailed(f"all {len(target):,} training rows of a window belong to one class")
     standardises = catalogue.find(method.algorithm).standardises
     preprocessor = fit(
-        matrix, categories, order=method.order, fill_missing=method.fills_missing, standardise=standardises
+        matrix,
+        categories,
+        order=_order(method, matrix, target, categories),
+        fill_missing=method.fills_missing,
+        standardise=standardises,
     )
     level, scale = (0.0, 1.0) if method.classes else _moments(target)
     return _Begun(preprocessor, seen, level, scale)
+
+
+def _order(method: Method, matrix: Floats, target: Floats, categories: Sequence[Categories | None]) -> Sequence[int]:
+    if method.prune is None:
+        return method.order
+    classes = bool(method.classes)
+    return prune(matrix, target, categories, order=method.order, threshold=method.prune, classes=classes)
 
 
 def _moments(target: Floats) -> tuple[float, float]:

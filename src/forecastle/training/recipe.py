@@ -28,7 +28,7 @@ from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
 from forecastle.training.documents import explain, read_document, schema_of
 from forecastle.training.errors import BadRecipe, RecipeUnreadable
-from forecastle.training.fields import MAX_NAME, MAX_TEXT, CalibrationKind, Coverage, Name, Part, Switch, Text
+from forecastle.training.fields import MAX_NAME, MAX_TEXT, CalibrationKind, Chance, Coverage, Name, Part, Switch, Text
 from forecastle.training.schemes import SPLITS, Split
 from forecastle.types import JsonObject
 
@@ -81,6 +81,8 @@ class Recipe(Part):
     """How probabilities are brought to come true as often as they say."""
     interval: Coverage | None = None
     """Share of outcomes that a regression's prediction interval shall cover."""
+    prune: Chance | None = None
+    """Features whose univariate F-test on the training rows of a window has no smaller p are left out of it."""
     where: Text | None = None
     """An expression; rows for which it is not true are neither trained on nor tested."""
     prove_leakage: Switch = False

@@ -120,6 +120,7 @@ def method(study: Study) -> Method:
         fills_missing=recipe.missing == "median",
         classes=len(study.samples.classes),
         calibration=_calibration(recipe, len(study.samples.classes)),
+        prune=recipe.prune,
     )
 
 

@@ -183,6 +183,7 @@ def _describe(order: Order, study: Study, final: _Final, evaluations: Sequence[E
         importances=_importances(study, final.fitted, evaluations[-1]),
         parity=parity,
         regime=final.regime,
+        pruned=_pruned(study, final.fitted),
         rounds=final.fitted.rounds,
         calibration=calibrator.learned if (calibrator := final.fitted.learned.calibrator) else None,
         trained_rows=len(final.positions),
@@ -199,6 +200,13 @@ def _feature_columns(study: Study, final: FittedRows) -> tuple[FeatureColumn, ..
         FeatureColumn(column.name, column.expression, column.kind, seen or ())
         for column, seen in zip(study.plan.columns, final.categories, strict=True)
     )
+
+
+def _pruned(study: Study, final: FittedRows) -> tuple[str, ...]:
+    if study.recipe.prune is None:
+        return ()
+    kept = set(final.learned.preprocessor.sources.tolist())
+    return tuple(name for column, name in enumerate(study.plan.names) if column not in kept)
 
 
 def _importances(study: Study, final: FittedRows, last: Evaluation) -> dict[str, dict[str, float]]:

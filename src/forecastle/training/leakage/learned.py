@@ -29,6 +29,7 @@ def pieces(fitted: FittedRows, study: Study) -> dict[str, Piece]:
     for name, seen in zip(names, fitted.categories, strict=True):
         if seen is not None:
             found[f"categories of {name}"] = ", ".join(seen)
+    found["features kept"] = ", ".join(names[column] for column in np.unique(learned.preprocessor.sources))
     found |= _scales(learned.preprocessor, names)
     if learned.classes:
         found["classes"] = ", ".join(study.samples.classes[code] for code in learned.seen)

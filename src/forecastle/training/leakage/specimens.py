@@ -134,6 +134,14 @@ def regimes_of_all_rows(study: Study, method: Method, positions: Integers) -> Fi
     return replace(fitted, inputs=everything.inputs)
 
 
+def pruned_by_all_rows(study: Study, method: Method, positions: Integers) -> FittedRows:
+    """Features chosen by their relation to the target in the whole table, before it is split."""
+    _, everything = _fit(study, method, positions)
+    kept = set(everything.learned.preprocessor.sources.tolist())
+    chosen = [column for column in method.order if column in kept]
+    return TRAINING.fit(study, replace(method, order=chosen, prune=None), positions)
+
+
 def _fit(study: Study, method: Method, positions: Integers) -> tuple[FittedRows, FittedRows]:
     everything = np.arange(len(study.samples.rows))
     return TRAINING.fit(study, method, positions), TRAINING.fit(study, method, everything)
@@ -237,6 +245,15 @@ SPECIMENS = (
         "fit",
         "mixture(close): weight",
         PRICES | {"features": ["mixture(close)", "ret(close, 1)"]},
+        daily,
+    ),
+    Specimen(
+        "pruning before the split",
+        "features chosen by their relation to the target in the whole table",
+        replace(TRAINING, fit=pruned_by_all_rows),
+        "fit",
+        "features kept",
+        PRICES | {"features": [f"ret(close, {rows})" for rows in range(1, 8)], "prune": 0.05},
         daily,
     ),
     Specimen(
