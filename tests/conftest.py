@@ -27,6 +27,7 @@ from forecastle.types import new_id
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--real-data", type=Path, metavar="DIR", help="also run the tests on the real tables in DIR")
+    parser.addoption("--all-proofs", action="store_true", help="prove the slow example recipes too; with --real-data")
     parser.addoption("--kill-rounds", type=int, default=2, metavar="N", help="how often servers are killed under load")
     parser.addoption("--bad-inputs-report", type=Path, metavar="FILE", help="write what each bad input was answered")
     parser.addoption("--update-snapshots", action="store_true", help="write tests/snapshots instead of comparing")

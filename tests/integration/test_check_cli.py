@@ -83,7 +83,7 @@ def test_a_specimen_that_is_not_caught_fails_the_self_test(cli: Cli, monkeypatch
         ((), 2, "expected a RECIPE, or --self-test alone"),
         (("level.toml", "--self-test"), 2, "expected a RECIPE, or --self-test alone"),
         (("level.toml", "--cuts", "0"), 2, "'--cuts': Input should be greater than or equal to 1"),
-        (("absent.toml",), 4, "absent.toml: No such file or directory"),
+        (("absent.toml",), 5, "absent.toml: no such file"),
         (("unfit.toml",), 4, "unfit.toml: wind: at character 1: expected a column"),
         (("unknown.toml",), 5, "absent"),
         (("short.toml",), 4, "split.train: expected at least 900 distinct times"),
