@@ -1,14 +1,17 @@
 """The queue on every database."""
 
 import asyncio
+import re
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import product
 from typing import Any
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.clock import ManualClock
 from forecastle.db import Database
@@ -486,6 +489,89 @@ async def test_a_listing_filters(desk: Desk) -> None:
             await queue.list_jobs(session, "resting")
         with pytest.raises(BadInput, match="cursor"):
             await queue.list_jobs(session, cursor="elsewhere")
+
+
+SERIES = {
+    "sqlite": "WITH RECURSIVE series(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM series WHERE n < 2999)"
+    " SELECT {} FROM series",
+    "postgresql": "SELECT {} FROM generate_series(0, 2999) AS series(n)",
+}
+MOMENTS = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 1767225600 + n / 3, 'unixepoch')",
+    "postgresql": "to_timestamp(1767225600 + n / 3)",
+}
+COLUMNS = "id, kind, payload, owner, status, progress, message, created_at, attempts, priority"
+
+
+async def _fill(database: Database) -> None:
+    """3,000 jobs, three a second, one in ten cancelled."""
+    values = (
+        "'job' || (100000 + n), CASE n % 10 WHEN 0 THEN 'tune' ELSE 'echo' END, '{}', "
+        f"CASE n % 2 WHEN 0 THEN 'alice' ELSE 'bob' END, 'pending', 0, '', {MOMENTS[database.dialect]}, 0, n % 3"
+    )
+    if database.dialect == "postgresql":
+        values = values.replace("'{}'", "'{}'::jsonb")
+    async with database.write() as session:
+        connection = await session.connection()
+        insert = f"INSERT INTO jobs ({COLUMNS}) " + SERIES[database.dialect].replace("{}", values, 1)
+        await connection.exec_driver_sql(insert)
+        await connection.exec_driver_sql("UPDATE jobs SET status = 'cancelled' WHERE id LIKE '%7'")
+        await connection.exec_driver_sql("ANALYZE")
+
+
+async def _plans(database: Database, ask: Callable[[AsyncSession], Awaitable[Any]]) -> list[str]:
+    """How the database goes about the statements that read jobs while `ask` is answered."""
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if " FROM jobs" in statement.replace("\n", " "):
+            asked.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", listen)
+    async with database.read() as session:
+        await ask(session)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", listen)
+    explain = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}[database.dialect]
+    async with database.connect() as connection:
+        found = [await connection.exec_driver_sql(explain + statement, parameters) for statement, parameters in asked]
+        return ["\n".join(str(row[-1]) for row in plan) for plan in found]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{}, {"status": "pending"}, {"status": "cancelled"}, {"kind": "echo"}, {"kind": "tune"}, {"owner": "bob"}],
+)
+async def test_every_page_is_found_along_an_index(desk: Desk, filters: dict[str, str]) -> None:
+    await _fill(desk.database)
+
+    async def ask(session: AsyncSession) -> None:
+        page = await queue.list_jobs(session, limit=50, **filters)
+        await queue.list_jobs(session, limit=50, cursor=page.next, **filters)
+
+    for plan in await _plans(desk.database, ask):
+        assert not re.search(r"Seq Scan|Sort|TEMP B-TREE|SCAN jobs(?! USING INDEX)", plan), plan
+
+
+async def test_the_next_job_is_found_along_an_index(desk: Desk) -> None:
+    await _fill(desk.database)
+    plans = await _plans(
+        desk.database, lambda session: leases.claim(session, "one", kinds=KINDS, limit=2, now=desk.clock.now())
+    )
+    assert plans
+    for plan in plans:
+        assert not re.search(r"Seq Scan|Sort|TEMP B-TREE|SCAN jobs(?! USING INDEX)", plan), plan
+
+
+async def test_pages_at_one_moment_are_whole(desk: Desk) -> None:
+    await _fill(desk.database)
+    seen: list[str] = []
+    cursor = None
+    while cursor is not None or not seen:
+        async with desk.database.read() as session:
+            page = await queue.list_jobs(session, limit=700, cursor=cursor)
+        seen += [job.id for job in page.items]
+        cursor = page.next
+    assert seen == [f"job{100000 + number}" for number in reversed(range(3000))]
 
 
 async def test_removing_a_job_removes_its_log(desk: Desk) -> None:

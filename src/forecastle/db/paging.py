@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import Select, and_, or_
+from sqlalchemy import Select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.db.base import Base
@@ -45,8 +45,7 @@ async def newest_first(
     if cursor is not None:
         moment, last = read_cursor(cursor, table.__tablename__, str, str)
         created_at = read_moment(cursor, moment)
-        same_moment = and_(columns.created_at == created_at, columns.id < last)
-        statement = statement.where(or_(columns.created_at < created_at, same_moment))
+        statement = statement.where(tuple_(columns.created_at, columns.id) < (created_at, last))  # an index finds it
     ordered = statement.order_by(columns.created_at.desc(), columns.id.desc()).limit(limit + 1)
     rows = list(await session.scalars(ordered))
     following = None
