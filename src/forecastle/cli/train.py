@@ -60,7 +60,7 @@ class Training:
         """What the model is called: a known recipe may have been trained under another name."""
         if self.model:
             return self.model.name
-        return Order.read(self.job.payload).recipe.name if self.job else self.recipe.name
+        return str(Order.read(self.job.payload).document["name"]) if self.job else self.recipe.name
 
 
 def train(
