@@ -23,11 +23,11 @@ def refusal(folder: Path, content: str | bytes, file: str = "t.csv", **options: 
     path = folder / file
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     store = TableStore(folder / "store")
-    with pytest.raises(BadInput) as refused:
-        import_table(path, ImportOptions(**options), store)
+    with pytest.raises(BadInput) as refused, store.workspace() as workspace:
+        import_table(path, ImportOptions(**options), workspace)
     message = refused.value.message
     assert "\n" not in message
-    assert not list(store.root.rglob("*.parquet"))
+    assert not list(store.root.rglob("*.*"))
     assert not list(store.root.rglob("incoming/*"))
     return message
 
@@ -441,7 +441,7 @@ def test_refuses_parquet(tmp_path: Path, content: bytes, expected: str) -> None:
 
 def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="file: expected a readable file, found"):
-        import_table(tmp_path / "none.csv", ImportOptions(), TableStore(tmp_path / "store"))
+        import_table(tmp_path / "none.csv", ImportOptions(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -485,7 +485,7 @@ def test_the_error_carries_its_facts(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n2,3\n3,abc\n")
     with pytest.raises(BadTable) as refused:
-        import_table(path, ImportOptions(), TableStore(tmp_path / "store"))
+        import_table(path, ImportOptions(), tmp_path)
     error = refused.value
     assert (error.file, error.line, error.column) == ("t.csv", 4, "b")
     assert [(problem.expected, problem.found) for problem in error.problems] == [("a number", "'abc'")]

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,24 +13,18 @@ import pytest
 
 from forecastle.data.importing import ImportedTable, import_table
 from forecastle.data.options import ImportOptions
-from forecastle.data.storage import TableStore
 
 Import = Callable[..., ImportedTable]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> TableStore:
-    return TableStore(tmp_path / "store")
-
-
-@pytest.fixture
-def load(tmp_path: Path, store: TableStore) -> Import:
+def load(tmp_path: Path) -> Import:
     """Imports content given as text or bytes, with options as keywords."""
 
     def load(content: str | bytes, *, file: str = "table.csv", **options: Any) -> ImportedTable:
         path = tmp_path / file
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return import_table(path, ImportOptions(**options), store)
+        return import_table(path, ImportOptions(**options), Path(tempfile.mkdtemp(dir=tmp_path)))
 
     return load
 
@@ -378,10 +373,10 @@ def test_pandas_row_numbers_in_parquet_are_dropped(load: Import) -> None:
     assert kinds(load(buffer.getvalue(), file="t.parquet")) == {"v": "number"}
 
 
-def test_progress_rises_to_one(tmp_path: Path, store: TableStore) -> None:
+def test_progress_rises_to_one(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_text("date,v\n" + "".join(f"{1900 + i // 12}-{i % 12 + 1:02d}-01,{i}\n" for i in range(2400)))
     shares: list[float] = []
-    import_table(path, ImportOptions(), store, lambda share, _: shares.append(share))
+    import_table(path, ImportOptions(), tmp_path, lambda share, _: shares.append(share))
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
