@@ -55,13 +55,6 @@ class Training:
         kept = self.job.result if self.job else None
         return str(kept["model_id"]) if kept else self.submission.model_id
 
-    @property
-    def model_name(self) -> str:
-        """What the model is called: a known recipe may have been trained under another name."""
-        if self.model:
-            return self.model.name
-        return str(Order.read(self.job.payload).document["name"]) if self.job else self.recipe.name
-
 
 def train(
     recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="TOML or JSON files.", show_default=False)],
@@ -192,7 +185,7 @@ def _facts(training: Training) -> dict[str, Any]:
         "duplicate": training.submission.duplicate,
         "job_id": training.job.id if training.job else None,
         "model_id": training.model_id,
-        "model_name": training.model_name,
+        "model_name": training.submission.name,
         "fingerprint": training.submission.fingerprint,
         "version": model.version if model else None,
         "trained_rows": manifest.trained_rows if manifest else None,
@@ -229,9 +222,10 @@ def _row(training: Training) -> Sequence[str | None]:
 
 
 def _outcome(training: Training) -> str:
-    if not training.submission.duplicate:
+    submission = training.submission
+    if not submission.duplicate:
         return training.status
-    known = "known already" if training.model_name == training.recipe.name else f"known as {training.model_name}"
+    known = "known already" if submission.name == training.recipe.name else f"known as {submission.name}"
     return f"{training.status}, {known}"
 
 
