@@ -147,6 +147,21 @@ def parquet_named(*names: str) -> bytes:
             id="unclosed quote after a space",
         ),
         pytest.param(
+            'a,b\n"x,"y,2,3\n',
+            "t.csv: line 2: expected a delimiter after the closing quote, found more text",
+            id="unclosed quote before another in the first row",
+        ),
+        pytest.param(
+            'a,b\n1,2\n"x,"y,3,4\n',
+            "t.csv: line 3: expected a delimiter after the closing quote, found more text",
+            id="unclosed quote before another in a row",
+        ),
+        pytest.param(
+            'a, b\n1, 2\n"x,"y, 3, "4"\n',
+            "t.csv: line 3: expected 2 fields, found 3",
+            id="unclosed quote before another in a row with spaces",
+        ),
+        pytest.param(
             'a,b\n1,"x"y\n2,"z\n',
             "t.csv: line 2: expected a delimiter after the closing quote, found more text",
             id="text after a quote",
@@ -261,6 +276,12 @@ def parquet_named(*names: str) -> bytes:
             "t.csv: line 4, column 'date': expected a date like the others (D/M/Y), found '12/31/2020'; "
             "say which column tells the time with --time COLUMN, or --time none",
             id="a date of another order",
+        ),
+        pytest.param(
+            "a;b\n1,5;1\n2,5;2\n31/02/2020;3\n",
+            "t.csv: line 4, column 'a': expected a number like the others (1,5), found '31/02/2020'; "
+            "keep the column as text with --text a, or skip the value with --missing 31/02/2020",
+            id="an impossible date among numbers",
         ),
         pytest.param(
             "date,v\n20200101,1\n20200132,2\n",

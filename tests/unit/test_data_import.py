@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from forecastle.data.errors import BadTable
 from forecastle.data.importing import ImportedTable, import_table
 from forecastle.data.options import ImportOptions
 
@@ -67,6 +68,11 @@ def test_quotes_that_stand_for_themselves_break_nothing(load: Import, cell: str)
     (expected,) = csv.reader(io.StringIO(cell, newline=""))
     table = load(f"v,a,w\n1,{cell},x\n2,y,{cell}\n{cell},z,3\n", missing=("none",), text=("a", "v", "w"))
     assert [value or "" for value in frame(table)["a"].to_list()] == [expected[0].strip(), "y", "z"]
+
+
+def test_what_is_no_text_shows_wherever_it_is_read_first(load: Import) -> None:
+    with pytest.raises(BadTable, match=r"line 2: expected UTF-16-LE text, found byte 0x0a at offset 6"):
+        load("a\n1".encode("utf-16-le") + b"\n", encoding="utf-16-le")
 
 
 def test_a_row_may_be_longer_than_the_sample(load: Import) -> None:
