@@ -1,6 +1,10 @@
 """The catalogue of datasets, on every kind of database."""
 
 import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +13,36 @@ import pytest
 from forecastle.clock import ManualClock
 from forecastle.data import catalogue
 from forecastle.data.dataset import Dataset
-from forecastle.data.errors import BadDatasetName, BadTable, DatasetExists, DatasetNotFound, DatasetVanished
-from forecastle.data.importing import import_table
+from forecastle.data.errors import BadDatasetName, BadTable, DatasetExists, DatasetNotFound
 from forecastle.data.options import ImportOptions
 from forecastle.data.rows import read_rows
 from forecastle.data.storage import TableStore
 from forecastle.db import Database
+from forecastle.settings import DatabaseSettings
 
+ADOPT_AND_STALL = """
+import asyncio, sys
+from datetime import UTC, datetime
+from pathlib import Path
+from forecastle.data import catalogue
+from forecastle.data.options import ImportOptions
+from forecastle.data.storage import TableStore
+from forecastle.db import open_database
+from forecastle.settings import DatabaseSettings
+
+class Stalling(TableStore):
+    def adopt(self, temporary, sha256):
+        super().adopt(temporary, sha256)
+        print("adopted", flush=True)
+        sys.stdin.readline()
+
+async def main(url, root, source):
+    async with open_database(DatabaseSettings(url=url), home=Path(root)) as database:
+        options, now = ImportOptions(), datetime.now(UTC)
+        await catalogue.import_file(database, Stalling(Path(root)), Path(source), options, name="stalled", now=now)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
 PRICES = "date,stock,close\n2020-01-02,B,2.5\n2020-01-01,A,\n"
 OTHER = "date,stock,close\n2020-01-02,B,3\n"
 
@@ -139,36 +166,76 @@ async def test_what_is_not_there_is_not_found(home: Home) -> None:
 
 
 async def test_two_at_once_make_one_dataset(home: Home) -> None:
-    table = import_table(home.file(PRICES), ImportOptions(), home.store)
-
-    async def add() -> Dataset:
-        async with home.database.write() as session:
-            return await catalogue.add(session, table, name="prices", now=home.clock.now())
-
-    added = await asyncio.gather(*(add() for _ in range(8)))
+    home.file(PRICES)
+    added = await asyncio.gather(*(home.add("prices") for _ in range(8)))
     assert len({dataset.id for dataset in added}) == 1
 
 
-async def test_a_table_that_was_removed_meanwhile_is_not_catalogued(home: Home) -> None:
-    table = import_table(home.file(PRICES), ImportOptions(), home.store)
-    home.store.remove(table.sha256)
-    with pytest.raises(DatasetVanished):
-        async with home.database.write() as session:
-            await catalogue.add(session, table, name="prices", now=home.clock.now())
+async def test_a_lost_table_comes_back_with_its_import(home: Home) -> None:
+    dataset = await home.add("prices")
+    home.store.remove(dataset.sha256)
+    assert await home.add("prices") == dataset
+    assert read_rows(home.store, dataset, limit=9, offset=0)
 
 
 async def test_adding_and_removing_at_once_never_loses_a_named_table(home: Home) -> None:
     async def come_and_go(name: str) -> None:
         for _ in range(4):
-            try:
-                await home.add(name)
-            except DatasetVanished:
-                continue
+            await home.add(name)
             assert read_rows(home.store, await home.get(name), limit=9, offset=0)
             await home.remove(name)
 
     await asyncio.gather(*(come_and_go(name) for name in "abc"))
     assert home.tables() == set()
+
+
+@pytest.fixture
+def stalled(home: Home, database_settings: DatabaseSettings) -> Iterator[subprocess.Popen[str]]:
+    """Another process, whose import has put its table into the store and waits for a line before it names it."""
+    arguments = (str(database_settings.url), str(home.store.root), str(home.file(PRICES)))
+    with subprocess.Popen(
+        [sys.executable, "-c", ADOPT_AND_STALL, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "adopted\n"
+        yield process
+        process.kill()
+
+
+async def test_the_table_of_an_import_that_is_killed_before_it_has_a_name_is_collected(
+    home: Home, stalled: subprocess.Popen[str]
+) -> None:
+    assert len(home.tables()) == 1
+    stalled.kill()
+    stalled.wait()
+    other = await home.add("other", OTHER)
+    assert home.tables() == {other.sha256}
+    assert home.store.doubtful() == []
+
+
+async def test_the_table_of_an_import_that_lives_is_not_collected(home: Home, stalled: subprocess.Popen[str]) -> None:
+    assert stalled.stdin is not None
+    adding = asyncio.create_task(home.add("other", OTHER))
+    await asyncio.sleep(0.5)
+    stalled.stdin.write("go on\n")
+    stalled.stdin.flush()
+    other = await adding
+    assert await asyncio.to_thread(stalled.wait) == 0
+    named = await home.get("stalled")
+    assert home.tables() == {other.sha256, named.sha256}
+    assert home.store.doubtful() == []
+
+
+async def test_a_table_with_a_name_is_not_collected_though_its_import_was_killed_right_after(home: Home) -> None:
+    dataset = await home.add("prices")
+    (home.store.root / "doubtful" / dataset.sha256).touch()
+    other = await home.add("other", OTHER)
+    assert home.tables() == {dataset.sha256, other.sha256}
+    assert home.store.doubtful() == []
 
 
 async def test_an_abandoned_import_stops(home: Home) -> None:
@@ -187,3 +254,4 @@ async def test_an_abandoned_import_stops(home: Home) -> None:
     with pytest.raises(asyncio.CancelledError):
         await adding
     assert await home.names() == []
+    assert [path for path in home.store.root.rglob("*") if path.is_file()] == []

@@ -329,7 +329,7 @@ REQUESTS = (
 )
 
 COMMANDS = (
-    BadCommand("a file that is not there", ("data", "add", "gone.csv", "--name", "x"), 4, ("gone.csv",)),
+    BadCommand("a file that is not there", ("data", "add", "gone.csv", "--name", "x"), 5, ("gone.csv",)),
     BadCommand("a folder for a file", ("data", "add", ".", "--name", "x"), 4, (".",)),
     BadCommand("rows of different widths", ("data", "add", "wide.csv", "--name", "x"), 4, ("line 2", "2", "3")),
     BadCommand("an unknown dataset", ("data", "show", "nothing"), 5, ("nothing",)),

@@ -78,7 +78,7 @@ def test_every_option_is_a_flag(data: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (["add", "none.csv", "--name", "x"], 4, "error: file: expected a readable file, found none.csv"),
+        (["add", "none.csv", "--name", "x"], 5, "error: none.csv: no such file"),
         (["add", "prices.csv", "--name", "a b"], 4, "error: name: expected 1 to 100 letters"),
         (["add", "prices.csv"], 2, "Missing option '--name'"),
         (["add", "prices.csv", "--name", "x", "--duplicates", "new"], 2, "'new' is not one of"),

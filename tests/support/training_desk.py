@@ -54,7 +54,9 @@ class Desk:
         path = self.home / f"{name}.csv"
         with path.open("w", newline="") as file:
             csv.writer(file).writerows([list(columns), *zip(*columns.values(), strict=True)])
-        table = import_table(path, ImportOptions(**options), self.store)
+        with self.store.workspace() as folder:
+            table = import_table(path, ImportOptions(**options), folder)
+            self.store.adopt(table.path, table.sha256)
         facts = {field: getattr(table, field) for field in ("sha256", "rows", "columns", "time", "keys")}
         return Dataset(id=name, name=name, created_at=NOW, **facts)
 

@@ -23,11 +23,11 @@ def refusal(folder: Path, content: str | bytes, file: str = "t.csv", **options: 
     path = folder / file
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     store = TableStore(folder / "store")
-    with pytest.raises(BadInput) as refused:
-        import_table(path, ImportOptions(**options), store)
+    with pytest.raises(BadInput) as refused, store.workspace() as workspace:
+        import_table(path, ImportOptions(**options), workspace)
     message = refused.value.message
     assert "\n" not in message
-    assert not list(store.root.rglob("*.parquet"))
+    assert not list(store.root.rglob("*.*"))
     assert not list(store.root.rglob("incoming/*"))
     return message
 
@@ -147,6 +147,21 @@ def parquet_named(*names: str) -> bytes:
             id="unclosed quote after a space",
         ),
         pytest.param(
+            'a,b\n"x,"y,2,3\n',
+            "t.csv: line 2: expected a delimiter after the closing quote, found more text",
+            id="unclosed quote before another in the first row",
+        ),
+        pytest.param(
+            'a,b\n1,2\n"x,"y,3,4\n',
+            "t.csv: line 3: expected a delimiter after the closing quote, found more text",
+            id="unclosed quote before another in a row",
+        ),
+        pytest.param(
+            'a, b\n1, 2\n"x,"y, 3, "4"\n',
+            "t.csv: line 3: expected 2 fields, found 3",
+            id="unclosed quote before another in a row with spaces",
+        ),
+        pytest.param(
             'a,b\n1,"x"y\n2,"z\n',
             "t.csv: line 2: expected a delimiter after the closing quote, found more text",
             id="text after a quote",
@@ -261,6 +276,12 @@ def parquet_named(*names: str) -> bytes:
             "t.csv: line 4, column 'date': expected a date like the others (D/M/Y), found '12/31/2020'; "
             "say which column tells the time with --time COLUMN, or --time none",
             id="a date of another order",
+        ),
+        pytest.param(
+            "a;b\n1,5;1\n2,5;2\n31/02/2020;3\n",
+            "t.csv: line 4, column 'a': expected a number like the others (1,5), found '31/02/2020'; "
+            "keep the column as text with --text a, or skip the value with --missing 31/02/2020",
+            id="an impossible date among numbers",
         ),
         pytest.param(
             "date,v\n20200101,1\n20200132,2\n",
@@ -441,7 +462,7 @@ def test_refuses_parquet(tmp_path: Path, content: bytes, expected: str) -> None:
 
 def test_refuses_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match="file: expected a readable file, found"):
-        import_table(tmp_path / "none.csv", ImportOptions(), TableStore(tmp_path / "store"))
+        import_table(tmp_path / "none.csv", ImportOptions(), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -485,7 +506,7 @@ def test_the_error_carries_its_facts(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text("a,b\n1,2\n2,3\n3,abc\n")
     with pytest.raises(BadTable) as refused:
-        import_table(path, ImportOptions(), TableStore(tmp_path / "store"))
+        import_table(path, ImportOptions(), tmp_path)
     error = refused.value
     assert (error.file, error.line, error.column) == ("t.csv", 4, "b")
     assert [(problem.expected, problem.found) for problem in error.problems] == [("a number", "'abc'")]

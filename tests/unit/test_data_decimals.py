@@ -1,5 +1,6 @@
 """Numbers with decimal commas and with thousands apart: read where that is safe, and never lost in silence."""
 
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,6 @@ from forecastle.data.errors import BadTable
 from forecastle.data.importing import ImportedTable, import_table
 from forecastle.data.numerals import Sign, is_number, plain
 from forecastle.data.options import ImportOptions
-from forecastle.data.storage import TableStore
 
 Import = Callable[..., ImportedTable]
 
@@ -25,7 +25,7 @@ def load(tmp_path: Path) -> Import:
     def load(content: str, *, file: str = "t.csv", **options: Any) -> ImportedTable:
         path = tmp_path / file
         path.write_text(content)
-        return import_table(path, ImportOptions(**options), TableStore(tmp_path / "store"))
+        return import_table(path, ImportOptions(**options), Path(tempfile.mkdtemp(dir=tmp_path)))
 
     return load
 

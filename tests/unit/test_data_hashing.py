@@ -16,7 +16,6 @@ from forecastle.data.dates import INSTANT
 from forecastle.data.hashing import ContentHash
 from forecastle.data.importing import import_table
 from forecastle.data.options import ImportOptions
-from forecastle.data.storage import TableStore
 
 SCHEMA = pl.Schema({"t": INSTANT, "i": pl.Int64(), "f": pl.Float64(), "b": pl.Boolean(), "s": pl.String()})
 MOMENTS = st.datetimes(min_value=datetime(1950, 1, 1), max_value=datetime(2050, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 - the zone is given beside
@@ -108,9 +107,7 @@ def test_what_is_written_as_csv_is_what_is_imported(rows: list[Any], delimiter: 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "t.csv"
         path.write_text(text.getvalue(), encoding="utf-8", newline="")
-        imported = import_table(
-            path, ImportOptions(time="none", delimiter=delimiter, header=True), TableStore(Path(folder) / "store")
-        )
+        imported = import_table(path, ImportOptions(time="none", delimiter=delimiter, header=True), Path(folder))
         read = pl.read_parquet(imported.path)
     for name, dtype in SCHEMA.items():
         expected = table(rows)[name]

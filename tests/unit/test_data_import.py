@@ -2,6 +2,7 @@
 
 import csv
 import io
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,26 +11,21 @@ from typing import Any
 import polars as pl
 import pytest
 
+from forecastle.data.errors import BadTable
 from forecastle.data.importing import ImportedTable, import_table
 from forecastle.data.options import ImportOptions
-from forecastle.data.storage import TableStore
 
 Import = Callable[..., ImportedTable]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> TableStore:
-    return TableStore(tmp_path / "store")
-
-
-@pytest.fixture
-def load(tmp_path: Path, store: TableStore) -> Import:
+def load(tmp_path: Path) -> Import:
     """Imports content given as text or bytes, with options as keywords."""
 
     def load(content: str | bytes, *, file: str = "table.csv", **options: Any) -> ImportedTable:
         path = tmp_path / file
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-        return import_table(path, ImportOptions(**options), store)
+        return import_table(path, ImportOptions(**options), Path(tempfile.mkdtemp(dir=tmp_path)))
 
     return load
 
@@ -72,6 +68,11 @@ def test_quotes_that_stand_for_themselves_break_nothing(load: Import, cell: str)
     (expected,) = csv.reader(io.StringIO(cell, newline=""))
     table = load(f"v,a,w\n1,{cell},x\n2,y,{cell}\n{cell},z,3\n", missing=("none",), text=("a", "v", "w"))
     assert [value or "" for value in frame(table)["a"].to_list()] == [expected[0].strip(), "y", "z"]
+
+
+def test_what_is_no_text_shows_wherever_it_is_read_first(load: Import) -> None:
+    with pytest.raises(BadTable, match=r"line 2: expected UTF-16-LE text, found byte 0x0a at offset 6"):
+        load("a\n1".encode("utf-16-le") + b"\n", encoding="utf-16-le")
 
 
 def test_a_row_may_be_longer_than_the_sample(load: Import) -> None:
@@ -378,10 +379,10 @@ def test_pandas_row_numbers_in_parquet_are_dropped(load: Import) -> None:
     assert kinds(load(buffer.getvalue(), file="t.parquet")) == {"v": "number"}
 
 
-def test_progress_rises_to_one(tmp_path: Path, store: TableStore) -> None:
+def test_progress_rises_to_one(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     path.write_text("date,v\n" + "".join(f"{1900 + i // 12}-{i % 12 + 1:02d}-01,{i}\n" for i in range(2400)))
     shares: list[float] = []
-    import_table(path, ImportOptions(), store, lambda share, _: shares.append(share))
+    import_table(path, ImportOptions(), tmp_path, lambda share, _: shares.append(share))
     assert shares == sorted(shares)
     assert shares[-1] == 1.0

@@ -1,6 +1,7 @@
 """Tables are in the store whole or not at all, even when an import is killed."""
 
 import errno
+import os
 import signal
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 
 from forecastle.data.errors import StoreFull, TableMissing
-from forecastle.data.importing import import_table
+from forecastle.data.importing import ImportedTable, import_table
 from forecastle.data.options import ImportOptions
 from forecastle.data.storage import TableStore
 
@@ -26,7 +27,8 @@ def stall(share, message):
         print("stalled", flush=True)
         time.sleep(600)
 
-import_table(Path(sys.argv[1]), ImportOptions(), TableStore(Path(sys.argv[2])), stall)
+with TableStore(Path(sys.argv[2])).workspace() as folder:
+    import_table(Path(sys.argv[1]), ImportOptions(), folder, stall)
 """
 
 
@@ -46,41 +48,64 @@ def contents(store: TableStore) -> list[str]:
     return sorted(path.name for path in store.root.rglob("*") if path.is_file())
 
 
+def adopted(store: TableStore, path: Path) -> ImportedTable:
+    with store.workspace() as folder:
+        table = import_table(path, ImportOptions(), folder)
+        store.adopt(table.path, table.sha256)
+    store.settle(table.sha256)
+    return table
+
+
 @pytest.mark.parametrize("moment", ["converting", "storing"])
-def test_a_killed_import_leaves_nothing_visible_and_the_next_one_clears_up(
+def test_a_killed_import_leaves_nothing_visible_and_a_sweep_clears_up(
     store: TableStore, table: Path, moment: str
 ) -> None:
     command = [sys.executable, "-c", IMPORT_AND_STALL, str(table), str(store.root), moment]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "stalled\n"
-        assert contents(store) != []
-        imported = import_table(table, ImportOptions(), store)  # does not disturb the one that lives
-        store.remove(imported.sha256)
-        assert contents(store) != []
+        workspaces = list(store.root.glob("incoming/*"))
+        assert len(workspaces) == 1
+        store.sweep()  # does not disturb the one that lives
+        assert list(store.root.glob("incoming/*")) == workspaces
         process.send_signal(signal.SIGKILL)
     assert not list(store.root.glob("*.parquet"))
-    again = import_table(table, ImportOptions(), store)
-    assert contents(store) == [f"{again.sha256}.parquet"]
+    store.sweep()
+    assert list(store.root.glob("incoming/*")) == []
 
 
 def test_the_same_content_is_one_file(store: TableStore, table: Path, tmp_path: Path) -> None:
     other = tmp_path / "other.csv"
     other.write_text("date;v\r\n2020/01/01;2\r\n2020/01/02;1\r\n")
-    first, second = (import_table(path, ImportOptions(), store) for path in (table, other))
+    first, second = adopted(store, table), adopted(store, other)
     assert first.sha256 == second.sha256
     assert contents(store) == [f"{first.sha256}.parquet"]
 
 
+def test_a_new_table_is_doubtful_until_it_is_settled(store: TableStore, table: Path) -> None:
+    assert store.doubtful() == []
+    with store.workspace() as folder:
+        new = import_table(table, ImportOptions(), folder)
+        store.adopt(new.path, new.sha256)
+    assert store.doubtful() == [new.sha256]
+    store.settle(new.sha256)
+    store.settle(new.sha256)
+    assert store.doubtful() == []
+    with store.workspace() as folder:
+        again = import_table(table, ImportOptions(), folder)
+        store.adopt(again.path, again.sha256)
+    assert store.doubtful() == []
+
+
 def test_scans_what_it_adopted(store: TableStore, table: Path) -> None:
-    imported = import_table(table, ImportOptions(), store)
+    imported = adopted(store, table)
     found = store.scan(imported.sha256).collect()
     assert found.schema == {"date": pl.Datetime("us", "UTC"), "v": pl.Int64}
     assert found["v"].to_list() == [2, 1]
 
 
 def test_a_removed_table_is_missing(store: TableStore, table: Path) -> None:
-    imported = import_table(table, ImportOptions(), store)
+    imported = adopted(store, table)
     store.remove(imported.sha256)
     store.remove(imported.sha256)
     with pytest.raises(TableMissing, match=imported.sha256[:12]):

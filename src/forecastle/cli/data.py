@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from forecastle.bootstrap import Stores
-from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, out, progress_bar, run
+from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, existing, hint, out, progress_bar, run
 from forecastle.data import catalogue, rows
 from forecastle.data.dataset import Dataset
 from forecastle.data.options import Decimal, Duplicates, ImportOptions, read_delimiter, split_names
@@ -45,6 +45,7 @@ def add(
     as_json: JsonFlag = False,
 ) -> None:
     """Import a table under a name. What is not said is found out from the file."""
+    existing(file)
     options = ImportOptions(
         time=time,
         keys=tuple(key or ()),

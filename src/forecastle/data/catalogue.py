@@ -12,12 +12,11 @@ from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.data.dataset import Column, Dataset
-from forecastle.data.errors import BadDatasetName, DatasetExists, DatasetNotFound, DatasetVanished, ImportAbandoned
+from forecastle.data.errors import BadDatasetName, DatasetExists, DatasetNotFound, ImportAbandoned
 from forecastle.data.options import ImportOptions
 from forecastle.data.storage import TableStore
 from forecastle.data.tables import DatasetRow
 from forecastle.db import Database
-from forecastle.errors import ForecastleError
 from forecastle.types import Progress, new_id, no_progress
 
 if TYPE_CHECKING:
@@ -48,13 +47,25 @@ async def import_file(
     now: datetime,
     progress: Progress = no_progress,
 ) -> Dataset:
-    """Import a file in a thread and catalogue it; when that fails, nothing of it stays.
+    """Import a file in a thread and catalogue it; when that fails, or is killed, nothing of it stays.
 
     Raises:
         BadInput: the name, an option or the file cannot be used.
         DatasetExists: the name belongs to other content.
     """
     check_name(name)
+    await _collect(database, store)
+    with store.workspace() as folder:
+        table = await _import(source, options, folder, progress)
+        async with database.write() as session:
+            dataset = await _add(session, table, name=name, now=now)
+            await asyncio.to_thread(store.adopt, table.path, table.sha256)
+    store.settle(table.sha256)
+    return dataset
+
+
+async def _import(source: Path, options: ImportOptions, folder: Path, progress: Progress) -> "ImportedTable":
+    """Import in a thread; when nobody waits for it any more, it stops at the next block."""
     abandoned = Event()
 
     def report(share: float, message: str) -> None:
@@ -62,42 +73,54 @@ async def import_file(
             raise ImportAbandoned
         progress(share, message)
 
+    importing = asyncio.create_task(asyncio.to_thread(_import_table, source, options, folder, report))
+    importing.add_done_callback(_look_at)
     try:
-        table = await asyncio.to_thread(_import, source, options, store, report)
+        return await asyncio.shield(importing)
     except asyncio.CancelledError:
         abandoned.set()
-        raise
-    try:
-        async with database.write() as session:
-            return await add(session, table, name=name, now=now)
-    except ForecastleError:
-        async with database.write() as session:
-            await _take_turns(session)
-            await _delete_unnamed(session, table.sha256, store)
+        await asyncio.wait([importing])  # its folder goes away next
         raise
 
 
-def _import(source: Path, options: ImportOptions, store: TableStore, progress: Progress) -> "ImportedTable":
+def _import_table(source: Path, options: ImportOptions, folder: Path, progress: Progress) -> "ImportedTable":
     from forecastle.data.importing import import_table  # noqa: PLC0415 - slow to import, and look-ups do without
 
-    return import_table(source, options, store, progress)
+    return import_table(source, options, folder, progress)
 
 
-async def add(session: AsyncSession, table: "ImportedTable", *, name: str, now: datetime) -> Dataset:
-    """Catalogue an imported table; the same content under the same name again is the dataset that is there.
+def _look_at(done: "asyncio.Task[ImportedTable]") -> None:
+    """What became of it is of no interest once it was abandoned."""
+    if not done.cancelled():
+        done.exception()
+
+
+async def _collect(database: Database, store: TableStore) -> None:
+    """Delete what killed imports left behind.
+
+    A table is adopted in the transaction that names it, and this one waits for that: what is doubtful now and has no
+    name will never get one.
+    """
+    await asyncio.to_thread(store.sweep)
+    if not store.doubtful():
+        return
+    async with database.write() as session:
+        await _take_turns(session)
+        for sha256 in store.doubtful():
+            await _delete_unnamed(session, sha256, store)
+            store.settle(sha256)
+
+
+async def _add(session: AsyncSession, table: "ImportedTable", *, name: str, now: datetime) -> Dataset:
+    """Name an imported table; the same content under the same name again is the dataset that is there.
 
     Raises:
-        BadDatasetName: the name cannot be one.
         DatasetExists: the name belongs to other content.
-        DatasetVanished: the table was removed since it was imported.
     """
-    check_name(name)
     await _take_turns(session)
     row = await _find(session, name)
     if row is not None and row.sha256 != table.sha256:
         raise DatasetExists(name)
-    if not await asyncio.to_thread(table.path.exists):
-        raise DatasetVanished
     if row is None:
         row = _row(table, name, now)
         session.add(row)

@@ -13,8 +13,8 @@ from pyarrow import csv as arrow_csv
 
 from forecastle.data.dialect import Dialect, wrong_width
 from forecastle.data.errors import BadTable
-from forecastle.data.quotes import QuoteCensus
-from forecastle.data.records import Record, read_records
+from forecastle.data.quotes import QuoteCensus, broken_quote
+from forecastle.data.records import Record, read_records, unended_quote
 from forecastle.data.source import BLOCK_BYTES, Advance
 from forecastle.data.text import TextFile
 
@@ -119,8 +119,11 @@ class DelimitedSource:
             return BadTable(self.label, expected=f"rows shorter than {BLOCK_BYTES:,} bytes", found=str(error))
         number = row.number or 1
         if '"' in row.text:
-            self._check_quotes(strict=row.text.count('"') % 2 == 1, rows=number)
-        return wrong_width(self.label, self.place(number - 1), row.expected_columns, row.actual_columns)
+            self._check_quotes(strict=False, rows=number)
+        line = self.place(number - 1)
+        if broken_quote(row.text, self.dialect.delimiter) is not None:
+            return unended_quote(self.label, line)
+        return wrong_width(self.label, line, row.expected_columns, row.actual_columns)
 
     def _check_quotes(self, *, strict: bool, rows: int | None = None) -> None:
         with self._records(strict=strict) as records:

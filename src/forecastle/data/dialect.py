@@ -52,6 +52,8 @@ def find_dialect(file: TextFile, options: ImportOptions) -> Dialect:
     if has_header and not rows:
         raise BadTable(file.label, line=line, expected="rows after the header", found="header only")
     first = rows[0] if has_header else records[0]
+    if len(first[1]) != (len(options.columns) or len(header)):
+        _read_two(file, delimiter, strict=True)  # a quote may be to blame
     names = (
         _given_names(file, options, first)
         if options.columns
@@ -86,11 +88,15 @@ def _first_records(file: TextFile, sample: str, delimiter: str) -> list[Record]:
     """At least the first two, if the file has them, from beyond the sample if need be."""
     records, _ = _sound_records(sample, delimiter)
     if len(records) < 2:
-        with file.lines() as lines:
-            records = list(islice(read_records(lines, delimiter, file.label), 2))
+        records = _read_two(file, delimiter)
     if not records:
         raise BadTable(file.label, expected="a table", found="blank lines only")
     return records
+
+
+def _read_two(file: TextFile, delimiter: str, *, strict: bool = False) -> list[Record]:
+    with file.lines() as lines:
+        return list(islice(read_records(lines, delimiter, file.label, strict=strict), 2))
 
 
 def _sound_records(sample: str, delimiter: str, *, strict: bool = False) -> tuple[list[Record], bool]:

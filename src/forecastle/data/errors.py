@@ -10,7 +10,6 @@ A message reads `FILE: line N, column C: expected …, found …; what to do`.
     Conflict
     └── DatasetExists              the name is taken by other content
     Unavailable
-    ├── DatasetVanished            its content was removed while it was being catalogued
     ├── TableMissing               the catalogue has it, the store does not
     └── StoreFull                  no space left where tables are kept
     ForecastleError
@@ -68,12 +67,6 @@ class DatasetExists(Conflict):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"dataset {name!r} exists with other content; choose another name or remove it first")
-
-
-class DatasetVanished(Unavailable):
-    """The content was removed while it was being catalogued; import it again."""
-
-    code = "DATASET_VANISHED"
 
 
 class TableMissing(Unavailable):

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -22,7 +23,7 @@ from forecastle.data.ordering import ROW, deduplicated, ordered
 from forecastle.data.parquet import MAGIC, ParquetSource
 from forecastle.data.schema import ColumnPlan, Columns, TablePlan, decide
 from forecastle.data.source import Advance, Source
-from forecastle.data.storage import TableStore
+from forecastle.data.storage import sync
 from forecastle.data.tablefile import TableFacts, write_table
 from forecastle.data.text import TextFile
 from forecastle.errors import BadInput
@@ -33,7 +34,7 @@ MAX_COLUMNS = 4096
 
 @dataclass(frozen=True, slots=True)
 class ImportedTable:
-    """A table in the store that has no name yet."""
+    """A finished table that has no name yet."""
 
     sha256: str
     rows: int
@@ -48,15 +49,15 @@ class ImportedTable:
 def import_table(
     source: Path,
     options: ImportOptions,
-    store: TableStore,
+    folder: Path,
     progress: Progress = no_progress,
 ) -> ImportedTable:
-    """Read a file twice, block by block, and store it as a table.
+    """Read a file twice, block by block, and write it as a table.
 
     Args:
         source: CSV (any delimiter), JSON lines or Parquet.
         options: what the file's look does not tell.
-        store: where the table goes, whole or not at all.
+        folder: where the table is written.
         progress: told the share done.
 
     Raises:
@@ -68,11 +69,11 @@ def import_table(
     evidence = examine(table, options, missing, _stage(progress, table.size, 0.0, 0.4, "reading"))
     plan = decide(table, evidence, options)
     advance = _stage(progress, table.size, 0.4, 0.8, "converting")
-    store.sweep()
-    with store.workspace() as folder:
-        facts = _write(table, plan, options, _converted(table, plan, missing, advance), folder)
-        progress(0.95, "storing")
-        store.adopt(folder / "table.parquet", facts.sha256)
+    path = folder / "table.parquet"
+    with TemporaryDirectory(dir=folder) as scratch:
+        facts = _write(table, plan, options, _converted(table, plan, missing, advance), path, scratch=Path(scratch))
+    progress(0.95, "storing")
+    sync(path)
     progress(1.0, "stored")
     return ImportedTable(
         sha256=facts.sha256,
@@ -82,7 +83,7 @@ def import_table(
         keys=plan.keys,
         first_time=facts.first_time,
         last_time=facts.last_time,
-        path=store.path(facts.sha256),
+        path=path,
     )
 
 
@@ -166,14 +167,20 @@ def _check_time(source: Source, plan: TablePlan, block: pl.DataFrame, frame: pl.
 
 
 def _write(
-    source: Source, plan: TablePlan, options: ImportOptions, frames: Iterator[pl.DataFrame], folder: Path
+    source: Source,
+    plan: TablePlan,
+    options: ImportOptions,
+    frames: Iterator[pl.DataFrame],
+    path: Path,
+    *,
+    scratch: Path,
 ) -> TableFacts:
     if plan.time is not None:
         by = [plan.time, *plan.keys]
-        frames = ordered(frames, by, folder)
+        frames = ordered(frames, by, scratch)
         frames = deduplicated(frames, by, options.duplicates, lambda rows: _twice(source, plan, by, rows))
     schema = pl.Schema({column.name: column.dtype for column in plan.columns})
-    return write_table(frames, folder / "table.parquet", schema=schema, time=plan.time, keys=plan.keys)
+    return write_table(frames, path, schema=schema, time=plan.time, keys=plan.keys)
 
 
 def _twice(source: Source, plan: TablePlan, by: list[str], rows: pl.DataFrame) -> BadTable:

@@ -57,7 +57,12 @@ def _check_quotes(label: str, line: int, lines: Sequence[str], delimiter: str, *
         found = f"the next quote in line {closed}, with more text behind it"
         raise BadTable(label, line=opened, expected="a closing quote", found=found)
     if strict:
-        raise BadTable(label, line=opened, expected="a delimiter after the closing quote", found="more text")
+        raise unended_quote(label, closed)
+
+
+def unended_quote(label: str, line: int) -> BadTable:
+    """The error for a quote that is closed before the end of its field."""
+    return BadTable(label, line=line, expected="a delimiter after the closing quote", found="more text")
 
 
 def _too_long(label: str, line: int, lines: Sequence[str], delimiter: str) -> BadTable:

@@ -26,11 +26,14 @@ def at(source: Source, column: Evidence, row: int, *, expected: str, found: str,
 def mixed(source: Source, column: Evidence, expected: str, place: Found | None, *, or_else: str = "") -> BadTable:
     """The error for a value among others that it is not like; `or_else` is a further way out."""
     row, value = (place.row, place.value) if place else (0, "")
-    as_text = f"keep the column as text with --text {quoted(column.name)}"
-    way_out = f"{or_else}{as_text}, or skip the value with --missing {quoted(value)}"
-    if place is not None and is_impossible(value):
-        return impossible(source, column, place, hint=f"correct it, {way_out}")
-    return at(source, column, row, expected=expected, found=value, hint=way_out)
+    return at(source, column, row, expected=expected, found=value, hint=f"{or_else}{_way_out(column, value)}")
+
+
+def undated(source: Source, column: Evidence, order: str, place: Found | None) -> BadTable:
+    """The error for a value among dates of that order."""
+    if place is not None and is_impossible(place.value):
+        return impossible(source, column, place, hint=f"correct it, {_way_out(column, place.value)}")
+    return mixed(source, column, f"a date like the others ({order})", place)
 
 
 def unlike(source: Source, column: Evidence, expected: str, place: Found | None) -> BadTable:
@@ -53,6 +56,11 @@ def either_sign(source: Source, column: Evidence, place: Found | None, *, why: s
     expected = f"some number that tells whether the {mark} is a decimal sign or sets thousands apart{why}"
     hint = f"say --decimal , or --decimal ., or keep it as text with --text {quoted(column.name)}"
     return at(source, column, row, expected=expected, found=value, hint=hint)
+
+
+def _way_out(column: Evidence, value: str) -> str:
+    as_text = f"keep the column as text with --text {quoted(column.name)}"
+    return f"{as_text}, or skip the value with --missing {quoted(value)}"
 
 
 def quoted(text: str) -> str:

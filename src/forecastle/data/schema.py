@@ -249,7 +249,7 @@ def _plan(source: Source, column: Evidence, options: ImportOptions, notation: No
         return ColumnPlan(name, sources, "time", INSTANT, order=_date_order(source, column, options))
     order, fit = column.nearest()
     if fit.fits > fit.misses:
-        raise refusals.mixed(source, column, f"a date like the others ({order})", fit.first_miss)
+        raise refusals.undated(source, column, order, fit.first_miss)
     return ColumnPlan(name, sources, "category", pl.String(), note=note)
 
 

@@ -19,11 +19,15 @@ _FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class TableStore:
-    """A folder of immutable tables. A table is there whole or not at all."""
+    """A folder of immutable tables. A table is there whole or not at all.
+
+    Tables come and go under the lock of the catalogue, which holds their names.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._incoming = root / "incoming"
+        self._doubtful = root / "doubtful"
 
     def path(self, sha256: str) -> Path:
         """Where the table with this content is, or would be."""
@@ -66,19 +70,29 @@ class TableStore:
 
     def sweep(self) -> None:
         """Delete the workspaces whose owners are dead."""
-        with self._turn():
-            for folder in self._incoming.iterdir():
-                try:
-                    with _lock(folder, wait=False):
-                        shutil.rmtree(folder, ignore_errors=True)
-                except (BlockingIOError, FileNotFoundError):
-                    continue  # its owner lives, or has just removed it
+        with ExitStack() as locks:
+            with self._turn():
+                dead = [folder for folder in self._incoming.iterdir() if _take(locks, folder)]
+            for folder in dead:
+                shutil.rmtree(folder, ignore_errors=True)
 
     def adopt(self, temporary: Path, sha256: str) -> None:
-        """Make a finished file the table of that hash, durably and at once."""
-        _sync(temporary)
+        """Make a finished file the table of that hash, durably and at once; a new one is doubtful until settled."""
+        sync(temporary)
+        if not self.path(sha256).exists():
+            self._doubtful.mkdir(parents=True, exist_ok=True)
+            (self._doubtful / sha256).touch()
+            sync(self._doubtful)
         temporary.replace(self.path(sha256))
-        _sync(self.root)
+        sync(self.root)
+
+    def doubtful(self) -> list[str]:
+        """The tables adopted but not settled: whoever adopted one may have died before its name was there."""
+        return [mark.name for mark in self._doubtful.iterdir()] if self._doubtful.is_dir() else []
+
+    def settle(self, sha256: str) -> None:
+        """The table has a name, or is gone."""
+        (self._doubtful / sha256).unlink(missing_ok=True)
 
     def remove(self, sha256: str) -> None:
         """Delete the table; nothing happens when it is not there."""
@@ -100,7 +114,17 @@ def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _sync(path: Path) -> None:
+def _take(locks: ExitStack, folder: Path) -> bool:
+    """Lock a folder until `locks` end, unless its owner lives or has just removed it."""
+    try:
+        locks.enter_context(_lock(folder, wait=False))
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has it."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

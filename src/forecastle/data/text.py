@@ -62,9 +62,23 @@ class TextFile:
 
     @contextmanager
     def lines(self) -> Iterator[TextIO]:
-        """The decoded lines, ends kept."""
+        """The decoded lines, ends kept.
+
+        Raises:
+            BadTable: while they are read, when the bytes are not text in the file's encoding.
+        """
         with self.path.open(encoding=self.encoding, newline="") as file:
-            yield file
+            try:
+                yield file
+            except UnicodeDecodeError:
+                self._check()
+                raise
+
+    def _check(self) -> None:
+        """Read all of it, to find the place of what is no text."""
+        with self.utf8() as reader:
+            while reader.read(SAMPLE_BYTES):
+                pass
 
     @contextmanager
     def utf8(
