@@ -194,9 +194,9 @@ def test_a_model_without_a_coefficient_says_so(desk: Desk, document: dict[str, A
     ("document", "message"),
     [
         ({"calibration": "sigmoid"}, "calibration: expected nothing for a regression, found sigmoid"),
-        ({"calibration": "platt"}, "calibration: expected 'sigmoid' or 'isotonic', found platt"),
+        ({"calibration": "platt"}, "calibration: expected 'sigmoid' or 'isotonic', found \"platt\""),
         ({"interval": 1.0}, "interval: expected at most 0.999, found 1.0"),
-        ({"interval": "wide"}, "interval: expected a number, found wide"),
+        ({"interval": "wide"}, 'interval: expected a number, found "wide"'),
         (
             {"interval": 0.8, "algorithm": "logistic", "target": "sky"},
             "interval: expected nothing for a classification",
