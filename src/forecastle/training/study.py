@@ -123,8 +123,9 @@ def find_samples(
     warm_up: Integers = np.empty(0, dtype=np.int64)
     if recipe.missing == "drop":
         numbers = columns.select(pl.all().exclude(pl.String))  # a missing category is a category of its own
-        usable &= limits.check_features(numbers, frame, time=facts.time, keys=facts.keys, limit=limit)
-        warm_up = _times(frame, facts)[~limits.is_warm(numbers, frame, time=facts.time, keys=facts.keys)]
+        complete = limits.check_features(numbers, frame, time=facts.time, keys=facts.keys, limit=limit)
+        usable &= complete.usable
+        warm_up = _times(frame, facts)[~complete.warm]
     rows = np.flatnonzero(usable)
     samples = _samples(rows, labels, _groups(frame, facts.keys)[rows], _clockwork(rows, frame, facts, target))
     where = where_plan(recipe, plan.table)
