@@ -191,7 +191,7 @@ def test_a_category_of_the_test_window_is_unknown_to_its_model(desk: Desk) -> No
     assert desk.train(order).manifest.features[1].categories == ("comet", "rain", "sun")
 
 
-def test_a_direction_compares_a_price_with_a_price(desk: Desk) -> None:
+def test_a_classifier_compares_a_price_with_a_price_never_with_a_return(desk: Desk) -> None:
     study = desk.study(desk.order(desk.add("prices", prices()), DIRECTION))
     close = study.frame["close"].to_numpy()
     rows = study.samples.rows
