@@ -88,8 +88,10 @@ class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Leakage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Whether it is proved that nothing in the training looked ahead: what was changed after `cuts` changed nothing
-    in `rows` rows of `features` features before them, nor what was learned and predicted there.
+    """Whether it is proved that nothing in the training looked ahead.
+
+    What was changed after `cuts` changed nothing in `rows` rows of `features` features before them, nor what was
+    learned and predicted there.
     """
 
     status: Literal["proven", "not checked"] = "not checked"
