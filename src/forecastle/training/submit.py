@@ -6,7 +6,7 @@ Many are submitted like one: each table is looked up once, and all fingerprints 
 import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -131,7 +131,7 @@ def place(
 async def submit_orders(
     session: AsyncSession, orders: Sequence[Order], *, owner: str | None, now: datetime, terms: Terms = NO_TERMS
 ) -> list[TrainingSubmission]:
-    """Find or queue each of them, in one transaction; the answers are in the order of the orders.
+    """Find or queue each of them, in one transaction; answers and jobs are in the order of the orders.
 
     Raises:
         BadInput: the jobs' terms cannot be kept.
@@ -149,7 +149,8 @@ async def submit_orders(
         elif job is not None and not job.ended:
             found = _under_way(job, order, duplicate=True)
         else:
-            found = await _queue(session, order, owner=owner, now=now, terms=terms)
+            moment = now + timedelta(microseconds=position)  # the queue runs the oldest first
+            found = await _queue(session, order, owner=owner, now=moment, terms=terms)
         if found.job is not None:
             jobs[order.fingerprint] = found.job
         made[position] = found

@@ -57,7 +57,7 @@ def _named(parameters: Parameters, number: int) -> Iterator[None]:
     except BadInput as error:
         problems = [_in_space(problem, parameters) for problem in error.problems]
         chosen = ", ".join(f"{field} = {clip(value, 40)}" for field, value in parameters.items())
-        what = "; ".join(map(str, problems)) or error.message
+        what = error.message if problems == list(error.problems) else "; ".join(map(str, problems))
         raise BadRecipe(f"{what} (trial {number}: {clip(chosen, 200)})", problems=problems) from error
 
 

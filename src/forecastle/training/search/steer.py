@@ -7,7 +7,7 @@ on where it was and no two runners advance a search twice.
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -84,8 +84,9 @@ async def submit_trials(
     session: AsyncSession, search: Search, orders: Sequence[tuple[Parameters, Order]], *, first: int, now: datetime
 ) -> tuple[Trial, ...]:
     """Queue trials, or find their models; their numbers begin with `first`."""
+    in_turn = now + timedelta(microseconds=first)  # after those that were submitted at the same moment
     made = await submit.submit_orders(
-        session, [order for _, order in orders], owner=search.owner, now=now, terms=search.terms
+        session, [order for _, order in orders], owner=search.owner, now=in_turn, terms=search.terms
     )
     begun = []
     for number, ((parameters, _), found) in enumerate(zip(orders, made, strict=True), start=first):
