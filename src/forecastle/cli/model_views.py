@@ -1,19 +1,23 @@
 """`models compare`, `models lineage`, `models report`: looking at models closely."""
 
 import asyncio
+import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from forecastle.bootstrap import Stores
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, out, run
+from forecastle.errors import BadInput
 from forecastle.registry import lineage as relatives
 from forecastle.registry import models
 from forecastle.registry.compare import Comparison, Difference, Measured, check_count
 from forecastle.registry.compare import compare as lay_side_by_side
 from forecastle.registry.describe import read_manifest
 from forecastle.registry.lineage import Kin, Lineage, Together
+from forecastle.registry.report import gather, render
 
 IdOrName = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
 IdsOrNames = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Two to twenty ids or names.")]
@@ -54,6 +58,34 @@ def lineage(model: IdOrName, *, as_json: JsonFlag = False) -> None:
     for what, together in (("search", found.cohort), ("batch", found.group)):
         if together:
             _show_together(what, together)
+
+
+def report(
+    model: IdOrName,
+    output: Annotated[
+        Path | None,
+        typer.Option(help="A file, or - for standard output; left out, a file named after the model."),
+    ] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Write everything about a model on one page of HTML that needs nothing but itself."""
+    subject = run(lambda services: gather(services.database, services.artifacts, model))
+    page = render(subject)
+    if output == Path("-"):
+        sys.stdout.write(page)
+        return
+    path = output or Path(f"{subject.model.name}-{subject.model.version}.html")
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        raise BadInput.at(
+            "--output", expected="a file that can be written", found=f"{path}: {error.strerror}"
+        ) from error
+    if as_json:
+        emit_json({"model_id": subject.model.id, "path": str(path), "bytes": len(page.encode())})
+    else:
+        emit_table(["report", "size"], [[path, f"{len(page.encode()) / 1000:,.0f} kB"]])
 
 
 def _show_comparison(found: Comparison) -> None:

@@ -24,13 +24,14 @@ class Edge:
     won: int
     """Windows in which it was better."""
     clear: bool | None
-    """Whether the lead is more than the windows' spread; None if there are too few windows to say."""
+    """Whether the difference is more than the windows' spread; None if there are too few windows to say."""
 
     def __str__(self) -> str:
         won = f"better in {self.won} of {self.windows} windows"
         if self.clear is None:
             return f"{won}: too few to say more"
-        return f"{won}, {'clearly ahead' if self.clear else 'within their spread'}"
+        ahead = "clearly ahead" if self.mean > 0 else "clearly behind"
+        return f"{won}, {ahead if self.clear else 'within their spread'}"
 
 
 def lead(best: Manifest, other: Manifest, measure: str) -> Edge | None:
@@ -54,7 +55,7 @@ def _edge(manifest: Manifest, measure: str, pairs: Sequence[tuple[float | None, 
     mean = fmean(differences)
     margin = _margin(differences, fmean(fold.test_rows / fold.train_rows for fold in manifest.folds))
     won = sum(difference > 0 for difference in differences)
-    return Edge(mean, margin, len(differences), won, None if margin is None else mean > margin)
+    return Edge(mean, margin, len(differences), won, None if margin is None else abs(mean) > margin)
 
 
 def _margin(differences: list[float], share: float) -> float | None:

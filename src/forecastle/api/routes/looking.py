@@ -4,6 +4,7 @@ import asyncio
 from typing import Annotated
 
 from fastapi import APIRouter, Query
+from starlette.responses import HTMLResponse
 
 from forecastle.api.depends import ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
@@ -11,6 +12,7 @@ from forecastle.registry import lineage, models
 from forecastle.registry.compare import Comparison, check_count, compare
 from forecastle.registry.describe import read_manifest
 from forecastle.registry.lineage import Lineage
+from forecastle.registry.report import CONTENT_SECURITY_POLICY, gather, render
 
 router = APIRouter(prefix=PREFIX, tags=["models"])
 
@@ -35,3 +37,11 @@ async def get_model_lineage(services: ServicesDep, _user: UserDep, model_id: str
     """Where a model comes from and what came of it, and the models of the same search and batch."""
     async with services.database.read() as session:
         return await lineage.trace(session, model_id)
+
+
+@router.get("/models/{model_id}/report", response_class=HTMLResponse)
+async def get_model_report(services: ServicesDep, _user: UserDep, model_id: str) -> HTMLResponse:
+    """Everything about a model on one page of HTML that needs nothing but itself: to look at, to mail, to archive."""
+    subject = await gather(services.database, services.artifacts, model_id)
+    page = await asyncio.to_thread(render, subject)
+    return HTMLResponse(page, headers={"Content-Security-Policy": CONTENT_SECURITY_POLICY, "Cache-Control": "no-cache"})
