@@ -11,10 +11,12 @@ from forecastle.api.middleware import RequestFrame
 from forecastle.api.problems import Problem
 from forecastle.api.routes import (
     access,
+    data_options,
     datasets,
     features,
     job_events,
     jobs,
+    logs,
     looking,
     models,
     operations,
@@ -24,10 +26,10 @@ from forecastle.api.routes import (
 )
 from forecastle.bootstrap import Services
 
-ROOMS = tuple(
-    room.router
-    for room in (access, datasets, features, training, searches, job_events, jobs, looking, models, predictions)
-)
+DATA = (datasets, data_options, features)
+TRAINING = (training, searches, job_events, jobs, logs)
+MODELS = (looking, models, predictions)
+ROOMS = tuple(room.router for room in (access, *DATA, *TRAINING, *MODELS))
 
 DESCRIPTION = """
 Bring a table, train models on it, ask them for predictions.
