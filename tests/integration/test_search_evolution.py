@@ -7,9 +7,7 @@ from typing import Any
 import pytest
 from search_desk import FEATURES, Desk
 
-from forecastle.clock import ManualClock
 from forecastle.data import catalogue
-from forecastle.data.options import ImportOptions
 from forecastle.db import Database
 from forecastle.errors import BadInput, NotFound
 from forecastle.registry import models
@@ -212,7 +210,7 @@ async def _add_bars(desk: Breeder) -> None:
     lines = (f"{time},{p},{p + 2},{p - 2},{p + 1}" for time, p in zip(hours, prices, strict=True))
     path = desk.home / "bars.csv"
     path.write_text("\n".join(["time,open,high,low,close", *lines]))
-    await catalogue.import_file(desk.database, desk.store, path, ImportOptions(), name="bars", now=ManualClock().now())
+    await desk.import_file("bars", path)
 
 
 async def test_a_batch_is_four_models_of_one_group_at_two_timeframes(desk: Breeder) -> None:

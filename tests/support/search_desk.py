@@ -63,6 +63,9 @@ class Desk:
         lines = (f"{day},{value},{rng.normal()}" for day, value in zip(days, values, strict=True))
         path = self.home / f"{name}.csv"
         path.write_text("\n".join(["day,value,noise", *lines]))
+        await self.import_file(name, path)
+
+    async def import_file(self, name: str, path: Path) -> None:
         await catalogue.import_file(self.database, self.store, path, ImportOptions(), name=name, now=NOW)
 
     async def start(self, search: Mapping[str, Any], **changes: Any) -> Standing:

@@ -74,14 +74,9 @@ class BatchAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class ChildAnswer:
+class ChildAnswer(TrainingAnswer):
     """What became of a child's recipe, the features it has, and those wanted that there are not."""
 
-    job_id: str | None
-    model_id: str
-    fingerprint: str
-    duplicate: bool
-    status: str
     features: tuple[str, ...]
     ignored: tuple[str, ...]
 
