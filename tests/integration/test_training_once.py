@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 import submitter
-from search_desk import NOW, RECIPE, RUNNER, Desk
+from search_desk import NOW, RECIPE, Desk
 from sqlalchemy import func, select
 
 from forecastle.db import Database
-from forecastle.jobs import leases
 from forecastle.jobs.tables import JobRow
 from forecastle.registry.tables import ModelRow
 from forecastle.settings import DatabaseSettings
@@ -59,19 +58,6 @@ def _submit_from_processes(url: str, home: Path) -> list[tuple[bool, str, str]]:
         process.stdin.write("\n")
         process.stdin.flush()
     return [answer for process in processes for answer in json.loads(process.communicate()[0])]
-
-
-async def test_a_failed_model_does_not_block_retries(desk: Desk) -> None:
-    first = await desk.submit()
-    job = await desk.claim()
-    assert job is not None
-    async with desk.database.write() as session:
-        await leases.fail(session, RUNNER, job, error="out of memory", now=NOW)
-    again = await desk.submit()
-    assert not again.duplicate
-    assert again.fingerprint == first.fingerprint
-    await desk.work_off()
-    assert (await desk.submit()).status == "completed"
 
 
 async def test_a_thousand_known_recipes_are_recognised_in_one_go(desk: Desk) -> None:

@@ -124,7 +124,7 @@ async def test_two_at_once_make_one_job(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
-async def test_one_that_did_not_succeed_may_be_tried_again(desk: Desk, end: str) -> None:
+async def test_a_failed_or_cancelled_model_does_not_block_retries(desk: Desk, end: str) -> None:
     made = await desk.submit()
     assert made.job is not None
     async with desk.database.write() as session:
