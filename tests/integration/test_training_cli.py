@@ -1,5 +1,6 @@
 """The command `train`."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -72,6 +73,17 @@ def test_a_known_recipe_under_another_name_is_told_the_first(cli: Cli, recipes: 
 
 def test_people_are_not_shown_the_log(cli: Cli, recipes: dict[str, str]) -> None:
     assert cli("train", recipes["ridge"]).err.startswith("→ forecastle models show ")
+
+
+@pytest.mark.usefixtures("ray_cluster")
+def test_recipes_are_trained_on_a_cluster(cli: Cli, recipes: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORECASTLE_JOBS__EXECUTOR", "ray")
+    done = cli("train", recipes["ridge"], recipes["one-class"], "--json")
+    assert done.code == 10
+    ridge, failed = json.loads(done.out)
+    assert (ridge["status"], failed["status"]) == ("completed", "failed")
+    assert ridge["metrics"]["rmse"] < ridge["baselines"]["mean"]["rmse"]
+    assert "expected 2 to 100 classes" in failed["error"]
 
 
 def test_submitting_does_not_wait(cli: Cli, recipes: dict[str, str]) -> None:
