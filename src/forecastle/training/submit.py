@@ -40,6 +40,8 @@ class TrainingSubmission:
 async def place(database: Database, tables: TableStore, recipe: Recipe, *, now: datetime) -> Order:
     """The order for a recipe, checked against its tables, with an id for the model to be.
 
+    The tables' rows are looked at only for a recipe that is new.
+
     Raises:
         BadInput: the recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
         DatasetNotFound: a table does not exist.
@@ -51,15 +53,22 @@ async def place(database: Database, tables: TableStore, recipe: Recipe, *, now: 
         if recipe.parent is not None:
             await models.get(session, recipe.parent)
     settled = settle(recipe, dataset, context)
-    await asyncio.to_thread(check_rows, settled.recipe, dataset, context, tables)
     hashes = {name: series.sha256 for name, series in context.items()}
+    mark = fingerprint(canonical(settled.spelled, dataset.sha256, hashes))
+    if not await _is_known(database, mark):
+        await asyncio.to_thread(check_rows, settled.recipe, dataset, context, tables)
     return Order(
         model_id=new_id(now),
-        fingerprint=fingerprint(canonical(settled.spelled, dataset.sha256, hashes)),
+        fingerprint=mark,
         document=settled.recipe.as_json(),
         table=TableFacts.of(dataset),
         context={name: TableFacts.of(series) for name, series in context.items()},
     )
+
+
+async def _is_known(database: Database, mark: str) -> bool:
+    async with database.read() as session:
+        return bool(await models.find_by_fingerprint(session, mark) or await queue.find(session, mark))
 
 
 async def submit_training(
