@@ -181,3 +181,11 @@ async def test_what_cannot_be_trained_makes_no_job(desk: Desk) -> None:
         await desk.submit(parent="0" * 26)
     async with desk.database.read() as session:
         assert not (await queue.list_jobs(session)).items
+
+
+async def test_a_known_recipe_is_answered_without_a_look_at_the_rows(desk: Desk) -> None:
+    first = await desk.submit()
+    for table in (desk.home / "datasets").glob("*.parquet"):
+        table.unlink()
+    again = await desk.submit(name="other")
+    assert (again.model_id, again.duplicate) == (first.model_id, True)

@@ -23,7 +23,7 @@ from forecastle.training.coverage import check_rows
 from forecastle.training.fingerprint import canonical, fingerprint
 from forecastle.training.order import Order, TableFacts
 from forecastle.training.recipe import Recipe
-from forecastle.training.settle import settle
+from forecastle.training.settle import Settled, settle
 from forecastle.types import new_id
 
 KIND = "train"
@@ -49,7 +49,8 @@ class TrainingSubmission:
 async def check(database: Database, store: TableStore, recipes: Sequence[Recipe]) -> None:
     """Refuse recipes that do not fit the columns of their tables, or that their rows cannot bear.
 
-    To be awaited before the transaction that submits them, for it reads the tables.
+    To be awaited before the transaction that submits them, for it reads the tables. Their rows are looked at only for
+    recipes that are new.
 
     Raises:
         BadInput: a recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
@@ -58,14 +59,20 @@ async def check(database: Database, store: TableStore, recipes: Sequence[Recipe]
     """
     async with database.read() as session:
         tables = await look_up(session, recipes)
-    await asyncio.to_thread(_check, recipes, tables, store)
+    marks = await asyncio.to_thread(lambda: [_settle(recipe, tables)[1] for recipe in recipes])
+    async with database.read() as session:
+        known = {*await models.find_by_fingerprints(session, marks), *await queue.find_all(session, marks)}
+    for recipe, mark in zip(recipes, marks, strict=True):
+        if mark not in known:
+            await asyncio.to_thread(check_rows, recipe, tables, store)
 
 
-def _check(recipes: Iterable[Recipe], tables: Mapping[str, Dataset], store: TableStore) -> None:
-    for recipe in recipes:
-        dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
-        settle(recipe, dataset, context)
-        check_rows(recipe, tables, store)
+def _settle(recipe: Recipe, tables: Mapping[str, Dataset]) -> tuple[Settled, str]:
+    """The recipe with nothing left open, and its fingerprint."""
+    dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
+    settled = settle(recipe, dataset, context)
+    hashes = {name: series.sha256 for name, series in context.items()}
+    return settled, fingerprint(canonical(settled.spelled, dataset.sha256, hashes))
 
 
 async def submit_training(
@@ -114,15 +121,13 @@ def place(
     Raises:
         BadInput: the recipe does not fit its tables: BadRecipe, BadExpression, BadTarget, BadFrame.
     """
-    dataset, context = tables[recipe.dataset], {name: tables[name] for name in recipe.context}
-    settled = settle(recipe, dataset, context)
-    hashes = {name: series.sha256 for name, series in context.items()}
+    settled, mark = _settle(recipe, tables)
     return Order(
         model_id=new_id(now),
-        fingerprint=fingerprint(canonical(settled.spelled, dataset.sha256, hashes)),
+        fingerprint=mark,
         document=settled.recipe.as_json(),
-        table=TableFacts.of(dataset),
-        context={name: TableFacts.of(series) for name, series in context.items()},
+        table=TableFacts.of(tables[recipe.dataset]),
+        context={name: TableFacts.of(tables[name]) for name in recipe.context},
         cohort=cohort,
         group=group,
     )
