@@ -3,7 +3,7 @@
 import asyncio
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from starlette.responses import HTMLResponse
 
 from forecastle.api.depends import ServicesDep, UserDep
@@ -15,6 +15,8 @@ from forecastle.registry.lineage import Lineage
 from forecastle.registry.report import CONTENT_SECURITY_POLICY, gather, render
 
 router = APIRouter(prefix=PREFIX, tags=["models"])
+
+Wanted = Annotated[str, Path(description="An id, or a name: then the version that a prediction would ask.")]
 
 
 @router.get("/models/compare")
@@ -33,14 +35,14 @@ async def compare_models(
 
 
 @router.get("/models/{model_id}/lineage")
-async def get_model_lineage(services: ServicesDep, _user: UserDep, model_id: str) -> Lineage:
+async def get_model_lineage(services: ServicesDep, _user: UserDep, model_id: Wanted) -> Lineage:
     """Where a model comes from and what came of it, and the models of the same search and batch."""
     async with services.database.read() as session:
-        return await lineage.trace(session, model_id)
+        return await lineage.trace(session, (await models.resolve(session, model_id)).id)
 
 
 @router.get("/models/{model_id}/report", response_class=HTMLResponse)
-async def get_model_report(services: ServicesDep, _user: UserDep, model_id: str) -> HTMLResponse:
+async def get_model_report(services: ServicesDep, _user: UserDep, model_id: Wanted) -> HTMLResponse:
     """Everything about a model on one page of HTML that needs nothing but itself: to look at, to mail, to archive."""
     subject = await gather(services.database, services.artifacts, model_id)
     page = await asyncio.to_thread(render, subject)
