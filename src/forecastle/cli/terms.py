@@ -4,9 +4,7 @@ from typing import Annotated
 
 import typer
 
-PriorityOption = Annotated[
-    int | None, typer.Option(help="-100 to 100; the higher is run first.  [default: 0]", show_default=False)
-]
+PriorityOption = Annotated[int | None, typer.Option(help="-100 to 100; the higher is run first.", show_default=False)]
 TimeoutOption = Annotated[
     float | None,
     typer.Option("--timeout", metavar="SECONDS", help="Stop it after so long; the settings' limit is the most."),

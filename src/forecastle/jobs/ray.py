@@ -4,6 +4,7 @@ Ray only carries bytes there and back. It retries nothing, and it watches neithe
 """
 
 import asyncio
+import logging
 import os
 import socket
 from collections.abc import Callable, Mapping
@@ -131,6 +132,7 @@ class RayExecutor:
             _reach(self._address)
         if self._ray.is_initialized():
             return
+        logging.getLogger("ray").setLevel(logging.ERROR)  # it warns of what is meant to be so
         address = self._address or "auto"
         try:
             self._ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, configure_logging=False)
