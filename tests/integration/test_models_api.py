@@ -115,6 +115,8 @@ async def test_the_report_is_a_page_under_a_policy(user: httpx.AsyncClient, publ
     assert "<h1>prices version 1" in answer.text
     assert "50 % less error than the best naive forecast" in answer.text
     assert "removed since" in answer.text
+    alias = await user.get(f"http://test/models/{model.id}/report")
+    assert (alias.text, alias.headers["content-type"]) == (answer.text, answer.headers["content-type"])
     missing = await user.get("/models/gone/report")
     assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
 

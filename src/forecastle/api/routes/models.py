@@ -39,9 +39,12 @@ def _filters(  # noqa: PLR0917 - a listing has many filters
     name: Annotated[str | None, Query(max_length=200, description="Only versions of this name.")] = None,
     stage: Annotated[str | None, Query(description="dev, staging, production or archived.")] = None,
     task: Annotated[Task | None, Query(description="Only models of this task.")] = None,
-    algorithm: Annotated[str | None, Query(max_length=200, description="Only models of this algorithm.")] = None,
+    algorithm: Annotated[
+        str | None, Query(max_length=200, description="Only models of this algorithm.", examples=["lightgbm"])
+    ] = None,
     dataset: Annotated[
-        str | None, Query(max_length=200, description="Only models trained on the dataset of this name.")
+        str | None,
+        Query(max_length=200, description="Only models trained on the dataset of this name.", examples=["weather"]),
     ] = None,
     tag: Annotated[str | None, Query(max_length=200, description="Only models with this tag.")] = None,
     parent: Annotated[
@@ -51,8 +54,13 @@ def _filters(  # noqa: PLR0917 - a listing has many filters
     group: Annotated[str | None, Query(max_length=200, description="Only models of this batch.")] = None,
     owner: Annotated[str | None, Query(max_length=200, description="Only models of the user of this id.")] = None,
     mine: Annotated[bool, Query(description="Only your own models.")] = False,
-    since: Annotated[str | None, Query(max_length=200, description="Made at this time or later, ISO 8601.")] = None,
-    until: Annotated[str | None, Query(max_length=200, description="Made before this time, ISO 8601.")] = None,
+    since: Annotated[
+        str | None, Query(max_length=200, description="Made at this time or later, ISO 8601.", examples=["2026-01-31"])
+    ] = None,
+    until: Annotated[
+        str | None,
+        Query(max_length=200, description="Made before this time, ISO 8601.", examples=["2026-02-01T12:00:00Z"]),
+    ] = None,
     text: Annotated[
         str | None, Query(max_length=200, description="Part of the name, dataset or algorithm, in any case.")
     ] = None,
@@ -85,7 +93,11 @@ async def list_models(
     filters: FiltersDep,
     sort: Annotated[
         str,
-        Query(max_length=200, description="created, skill or any measure; models without that measure are left out."),
+        Query(
+            max_length=200,
+            description="created, skill or any measure; models without that measure are left out.",
+            examples=["skill", "rmse"],
+        ),
     ] = CREATED,
     order: Annotated[Direction | None, Query(description="Left out, the newest or the best come first.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
@@ -138,7 +150,9 @@ async def delete_all_models(
     services: ServicesDep,
     _admin: AdminDep,
     filters: FiltersDep,
-    confirm: Annotated[str | None, Query(description="`yes`; anything else only tells how many would go.")] = None,
+    confirm: Annotated[
+        str | None, Query(description="`yes`; anything else only tells how many would go.", examples=["yes"])
+    ] = None,
 ) -> RemovedModels:
     """Remove every model that passes the filters, or all. Models that stay keep the id of a parent that went."""
     count = await remove_all(services.database, services.artifacts, filters, confirmation=confirm)
