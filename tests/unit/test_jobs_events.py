@@ -78,13 +78,14 @@ async def test_who_waits_is_woken_by_an_event_and_by_the_end() -> None:
 
 async def test_everyone_gets_what_they_subscribed_to() -> None:
     hub = EventHub()
+    port: JobEvents = hub
     events: list[JobEvent] = [_status(1), _line(1), _status(2, job_id="other"), _line(2, job_id="other")]
     with hub.subscribe("job") as one, hub.subscribe() as everything:
         for event in events:
-            hub.publish(event)
+            port.publish(event)
         assert await _taken(one) == [_status(1), _line(1)]
         assert await _taken(everything) == [_status(1), _status(2, job_id="other")]
-    hub.publish(_status(3))
+    port.publish(_status(3))
     assert await _taken(one) == []
 
 

@@ -6,27 +6,44 @@ What counts is what no file on disk could give back: anonymous and shared memory
 mapped from a file does not count, however much of it is resident.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 MB = 1024 * 1024
 SHARE_OF_MACHINE = 0.8
+FAMILY_S = 0.5
 OWN = ("RssAnon:", "RssShmem:", "VmSwap:")
 SHARED_OUT = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 CGROUP_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 
-def used_bytes(pid: int) -> int:
-    """What the process and its descendants use; 0 if it is gone.
+@dataclass(slots=True)
+class Meter:
+    """Measures a process again and again; what it has started is looked for twice a second."""
 
-    Pages that forked processes share are counted once: proportional set size, which takes longer to read.
-    """
-    family = [pid, *_descendants(pid)]
-    if len(family) == 1:
-        return _sum(Path(f"/proc/{pid}/status"), OWN)
-    return sum(_sum(Path(f"/proc/{member}/smaps_rollup"), SHARED_OUT) for member in family)
+    pid: int
+    _family: tuple[int, ...] = ()
+    _looked_s: float = -math.inf
+
+    def used_bytes(self, *, now_s: float) -> int:
+        """What the process and its descendants use; 0 if it is gone.
+
+        Pages that forked processes share are counted once: proportional set size, which takes longer to read.
+        """
+        if now_s - self._looked_s >= FAMILY_S:
+            self._family, self._looked_s = tuple(_descendants(self.pid)), now_s
+        if not self._family:
+            return _sum(Path(f"/proc/{self.pid}/status"), OWN)
+        return sum(_sum(Path(f"/proc/{member}/smaps_rollup"), SHARED_OUT) for member in (self.pid, *self._family))
+
+
+def used_bytes(pid: int) -> int:
+    """What the process and its descendants use now; 0 if it is gone."""
+    return Meter(pid).used_bytes(now_s=0.0)
 
 
 def virtual_bytes() -> int:

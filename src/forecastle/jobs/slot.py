@@ -94,6 +94,7 @@ class Attempt:
         self._journal = JournalReader(files.with_suffix(JOURNAL))
         self._output = Tail(files.with_suffix(OUTPUT))
         self._pid: int | None = None
+        self._meter: memory.Meter | None = None
         self._began_s = time.monotonic()
         self._missed_s: float | None = None
         self._outcome: Outcome | None = None
@@ -133,6 +134,7 @@ class Attempt:
         for entry in self._journal.read():
             if isinstance(entry, Started):
                 self._pid, self._began_s = entry.pid, time.monotonic()
+                self._meter = memory.Meter(entry.pid)
                 self._slot.occupied(entry.pid)
             elif isinstance(entry, Succeeded | Failed):
                 self._outcome = entry
@@ -141,11 +143,11 @@ class Attempt:
 
     def _judge(self) -> Failed | None:
         now_s = time.monotonic()
-        if self._pid is None:
+        if self._pid is None or self._meter is None:
             return Failed("it did not start") if now_s - self._began_s > START_S else None
         if now_s - self._began_s > self._task.timeout_s:
             return Failed(f"it took longer than {self._task.timeout_s:g} s and was stopped")
-        used = memory.used_bytes(self._pid)
+        used = self._meter.used_bytes(now_s=now_s)
         if used > self._limit:
             limit = f"its limit of {self._limit / MB:.0f} MB"
             return Failed(f"it used {used / MB:.0f} MB of memory, more than {limit}, and was stopped")
