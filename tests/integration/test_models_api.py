@@ -16,6 +16,8 @@ from forecastle.registry.report import CONTENT_SECURITY_POLICY
 
 Publish = Callable[..., Awaitable[Model]]
 SignIn = Callable[..., Awaitable[httpx.AsyncClient]]
+EXACT = ("name", "algorithm", "dataset", "tag", "parent", "cohort", "group", "owner")
+FILTERS = (*EXACT, "stage", "task", "text", "since", "until", "sort", "order", "cursor", "limit")
 
 
 async def ids(client: httpx.AsyncClient, **params: Any) -> list[str]:
@@ -67,6 +69,20 @@ async def test_a_bad_question_to_the_leaderboard_names_the_field(
     await publish()
     answer = await user.get("/models", params=params)
     assert (answer.status_code, [error["field"] for error in answer.json()["errors"]]) == (status, [field])
+
+
+@pytest.mark.parametrize(
+    "value", ["", "%00", "%F0%9F%92%A9", "%ED%A0%80", "'; DROP TABLE models; --", "%25", "9" * 150]
+)
+async def test_no_value_of_a_filter_breaks_the_leaderboard(
+    user: httpx.AsyncClient, publish: Publish, value: str
+) -> None:
+    await publish()
+    paths = [f"/models?{name}={value}" for name in FILTERS]
+    paths += [f"/models/compare?ids={value}", f"/models/{value}/lineage", f"/models/{value}/report"]
+    for path in (*paths, f"/data/options/{value}", f"/logs?kind={value}"):
+        assert (await user.get(path)).status_code < 500, path
+    assert len(await ids(user)) == 1
 
 
 # --- comparison, lineage, report ---------------------------------------------------------------------------------

@@ -137,6 +137,7 @@ def regression(make_manifest: Make) -> Manifest:
         interval=Interval(0.9, -1.0, 1.5, 80, 0.89, 40),
         regime=Regime("a > 0", {}, 7),
         rounds=40,
+        pruned=("noise", "dust"),
     )
 
 
@@ -237,6 +238,7 @@ def test_no_name_becomes_markup(make_manifest: Make) -> None:
         recipe={"name": HOSTILE.replace("\ud800", ""), "features": [HOSTILE.replace("\ud800", "")]},
         regime=Regime(HOSTILE, {}, 1),
         software={HOSTILE: HOSTILE},
+        pruned=(HOSTILE,),
         diagnostics=Diagnostics(reliability=Reliability(HOSTILE, (Band(0.5, 0.5, 1),))),
     )
     about = subject(manifest, tags=(HOSTILE,), stage=HOSTILE)
@@ -266,6 +268,7 @@ def test_what_was_proved_is_told(regression: Manifest, classification: Manifest,
     for each in ("✓ leak-proof", "✓ export proved equal", "✓ 90 % interval", "whatever was changed after 4 cuts"):
         assert each in proved
     assert "it covered 89 % of 40 rows held apart" in proved
+    assert "Left out, for they tell nothing of the target: noise, dust." in proved
     assert "sigmoid" not in proved
     calibrated = said(render(subject(classification)))
     assert "leakage not checked" in calibrated

@@ -17,7 +17,6 @@ from forecastle.registry.compare import Comparison, Difference, Measured, check_
 from forecastle.registry.compare import compare as lay_side_by_side
 from forecastle.registry.describe import read_manifest
 from forecastle.registry.lineage import Kin, Lineage, Together
-from forecastle.registry.report import gather, render
 
 IdOrName = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
 IdsOrNames = Annotated[list[str], typer.Argument(metavar="MODEL...", help="Two to twenty ids or names.")]
@@ -70,6 +69,8 @@ def report(
     as_json: JsonFlag = False,
 ) -> None:
     """Write everything about a model on one page of HTML that needs nothing but itself."""
+    from forecastle.registry.report import gather, render  # noqa: PLC0415 - the other commands draw nothing
+
     subject = run(lambda services: gather(services.database, services.artifacts, model))
     page = render(subject)
     if output == Path("-"):

@@ -93,7 +93,7 @@ def show(model: IdOrName, *, as_json: JsonFlag = False) -> None:
     ranking = rank(manifest)
     rows = [[each.feature, f"{each.importance:.4g}"] for each in ranking.features]
     emit_table(["feature", ranking.method or "importance"], rows, title="\nimportances")
-    hint(f"forecastle predict {found.name} --features '[…]'    forecastle models promote {found.id} production")
+    hint(f"forecastle models report {found.id}    forecastle models promote {found.id} production")
 
 
 app.command("compare")(model_views.compare)
@@ -232,6 +232,8 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
         ["looks ahead", _proof(manifest.leakage)],
         ["fingerprint", model.fingerprint],
         ["parent", model.parent],
+        ["search", model.cohort],
+        ["batch", model.group],
         ["tags", ", ".join(model.tags) or None],
         ["created", f"{model.created_at:%Y-%m-%d %H:%M:%S}"],
     ]

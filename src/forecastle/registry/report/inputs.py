@@ -1,5 +1,6 @@
 """What the model looks at: its features, how each is computed, and how much each matters."""
 
+from collections.abc import Sequence
 from xml.etree.ElementTree import Element
 
 from forecastle.registry.describe import Importance, Ranking, rank
@@ -60,9 +61,16 @@ def features(manifest: Manifest) -> Element:
             more=len(rest),
             what="features",
         ),
+        _pruned(manifest.pruned),
         note="Each sees the past only. The same code computes them for training and for serving.",
         kind="wide long",
     )
+
+
+def _pruned(names: Sequence[str]) -> Element | None:
+    if not names:
+        return None
+    return element("p", f"Left out, for they tell nothing of the target: {', '.join(names)}.")
 
 
 def _bars(rows: list[Element]) -> Element:
