@@ -6,6 +6,7 @@ import pytest
 from forecastle.jobs.events import (
     EventHub,
     JobEvent,
+    JobEvents,
     Logged,
     Missed,
     Overrun,

@@ -71,6 +71,8 @@ class RayExecutor:
             (self._folder / self._mark).touch()
             await self._check_nodes()
             await self._count()
+            if not self._cpus:
+                raise SettingsError("FORECASTLE_JOBS__EXECUTOR: the Ray cluster has no CPUs for jobs")
         except BaseException:
             await self._disconnect()
             raise
