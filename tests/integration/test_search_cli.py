@@ -65,6 +65,16 @@ def test_a_search_that_is_only_submitted_is_gone_on_with_later(cli: Cli, table: 
     assert (ended["status"], ended["trials"]) == ("completed", 3)
 
 
+def test_a_file_given_twice_is_two_searches_and_fitted_once(cli: Cli, table: Path) -> None:
+    grid = _search(table, search=SPACE)
+    (table / "one.json").write_text(
+        json.dumps({"name": "one", "dataset": "numbers", "features": ["a"], "algorithm": "ridge", "target": "total"})
+    )
+    first, single, second = cli("train", grid, "one.json", grid, "--no-watch", "--json").json
+    assert (first["known"], single["status"], second["known"]) == (0, "pending", 4)
+    assert len(cli("jobs", "list", "--json").json["items"]) == 5
+
+
 def test_a_search_is_cancelled(cli: Cli, table: Path) -> None:
     (started,) = cli("train", _search(table, search=SPACE), "--no-watch", "--json").json
     cancelled = cli("searches", "cancel", started["search_id"], "--json").json

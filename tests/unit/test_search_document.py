@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from forecastle.errors import BadInput
+from forecastle.training import batch
 from forecastle.training.documents import read_document
 from forecastle.training.search import document as documents
 from forecastle.training.search.document import parse_search
@@ -141,3 +142,19 @@ def test_every_measure_of_a_training_can_be_searched_by() -> None:
     probabilities = np.array([[0.9, 0.1], [0.2, 0.8], [0.4, 0.6]])
     measured = metrics.classification(np.array([0, 1, 1]), probabilities)
     assert measured.keys() | {"skill"} == set(METRICS["classification"])
+
+
+def _documented() -> list[str]:
+    text = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    return [block.partition("```")[0] for block in text.split("```toml\n")[1:]]
+
+
+@pytest.mark.parametrize("block", _documented())
+def test_what_the_documentation_shows_can_be_used(block: str) -> None:
+    document = tomllib.loads(block)
+    if "search" in document:
+        assert parse_search(document).trials == 2 * 2 * (1 + 1 + 3)
+    elif "batch" in document:
+        assert len(batch.parse_batch(document)) == 4
+    else:
+        assert documents.Prune.model_validate(document["prune"]) == documents.Prune()

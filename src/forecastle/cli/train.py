@@ -21,7 +21,7 @@ from forecastle.training.batch import is_batch, parse_batch, submit_batch
 from forecastle.training.documents import read_document
 from forecastle.training.recipe import Recipe
 from forecastle.training.search.document import is_search, parse_search
-from forecastle.training.search.start import CheckedSearch, begin_search, check_search
+from forecastle.training.search.start import CheckedSearch, begin_search, check_search, get_going
 
 Work: TypeAlias = "Training | Hunt"
 
@@ -102,31 +102,29 @@ async def _train(stores: Stores, files: Sequence[File], terms: Terms, *, watch: 
 async def _submit(stores: Stores, files: Sequence[File], terms: Terms) -> list[Work]:
     """All of them or, when one does not fit its tables, none; in the order of the files."""
     terms.check()
-    checked: dict[Path, CheckedSearch] = {}
-    for file in files:
+    checked: dict[int, CheckedSearch] = {}
+    for place, file in enumerate(files):
         with about(file.path):
             await submit.check(stores.database, stores.tables, file.recipes)
             if is_search(file.document):
-                checked[file.path] = await check_search(
+                checked[place] = await check_search(
                     stores.database, stores.tables, file.document, owner=None, now=stores.clock.now(), terms=terms
                 )
-    work: list[Work] = []
+    work: dict[int, list[Work]] = {}
     async with stores.database.write() as session:
-        for file in files:
+        for place, file in enumerate(files):
             with about(file.path):
-                if file.path in checked:
-                    work.append(await _begin(stores, session, file, checked[file.path]))
+                if place in checked:
+                    await begin_search(session, checked[place], now=stores.clock.now())
                 else:
-                    work += await _queue(stores, session, file, terms)
-    return work
+                    work[place] = await _queue(stores, session, file, terms)
+    for place, search in checked.items():
+        standing = await get_going(stores.database, stores.artifacts, search, now=stores.clock.now())
+        work[place] = [Hunt(str(files[place].path), standing)]
+    return [each for place in sorted(work) for each in work[place]]
 
 
-async def _begin(stores: Stores, session: AsyncSession, file: File, checked: CheckedSearch) -> Hunt:
-    standing = await begin_search(session, stores.artifacts, checked, now=stores.clock.now())
-    return Hunt(str(file.path), standing)
-
-
-async def _queue(stores: Stores, session: AsyncSession, file: File, terms: Terms) -> list[Training]:
+async def _queue(stores: Stores, session: AsyncSession, file: File, terms: Terms) -> list[Work]:
     now, source = stores.clock.now(), str(file.path)
     if is_batch(file.document):
         made = await submit_batch(session, file.recipes, owner=None, now=now, terms=terms)

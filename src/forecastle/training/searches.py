@@ -123,9 +123,9 @@ async def due(session: AsyncSession) -> list[str]:
 
 
 async def lock(session: AsyncSession, search_id: str) -> Search | None:
-    """The search, if it runs and nobody else is advancing it; until the end of the transaction nobody else will."""
+    """The search, if it runs; until the end of the transaction nobody else advances it."""
     statement = select(SearchRow).where(SearchRow.id == search_id, SearchRow.status == "running")
-    row = await session.scalar(statement.with_for_update(skip_locked=True).execution_options(populate_existing=True))
+    row = await session.scalar(statement.with_for_update().execution_options(populate_existing=True))
     return None if row is None else _search(row)
 
 

@@ -18,6 +18,7 @@ from forecastle.training.documents import explain
 from forecastle.training.errors import BadRecipe
 from forecastle.training.search import judging, steer
 from forecastle.training.search.evolution import Rules
+from forecastle.training.search.queueing import submit_trials
 from forecastle.training.searches import Search, Standing
 from forecastle.types import new_id
 
@@ -75,7 +76,7 @@ async def start_evolution(
     async with database.write() as session:
         await searches.add(session, search)
         original = ({"features": list(recipe.features)}, order)
-        await steer.submit_trials(session, search, [original], first=0, now=now)
+        await submit_trials(session, search, [original], first=0, now=now)
         await steer.advance(session, artifacts, search, now=now)
         return await searches.standing(session, await searches.get(session, search.id))
 

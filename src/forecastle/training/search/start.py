@@ -25,6 +25,7 @@ from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe
 from forecastle.training.search import judging, steer
 from forecastle.training.search.document import PART, SearchPlan, parse_search
+from forecastle.training.search.queueing import submit_trials
 from forecastle.training.search.space import Choice, Dimension, Parameters, apply, path_of
 from forecastle.training.searches import Search, Standing
 from forecastle.types import new_id
@@ -98,7 +99,8 @@ async def start_search(
     """
     checked = await check_search(database, store, document, owner=owner, now=now, terms=terms)
     async with database.write() as session:
-        return await begin_search(session, artifacts, checked, now=now)
+        await begin_search(session, checked, now=now)
+    return await get_going(database, artifacts, checked, now=now)
 
 
 async def check_search(
@@ -131,15 +133,17 @@ async def check_search(
     return CheckedSearch(search, [] if search.method == "bayes" else orders)
 
 
-async def begin_search(
-    session: AsyncSession, artifacts: ArtifactStore, checked: CheckedSearch, *, now: datetime
-) -> Standing:
-    """The second half: write the search down and queue what it begins with."""
-    search = checked.search
-    await searches.add(session, search)
-    await steer.submit_trials(session, search, checked.orders, first=0, now=now)
-    await steer.advance(session, artifacts, search, now=now)
-    return await searches.standing(session, await searches.get(session, search.id))
+async def begin_search(session: AsyncSession, checked: CheckedSearch, *, now: datetime) -> None:
+    """The second half: write the search down and queue the trials that are known from the beginning."""
+    await searches.add(session, checked.search)
+    await submit_trials(session, checked.search, checked.orders, first=0, now=now)
+
+
+async def get_going(database: Database, artifacts: ArtifactStore, checked: CheckedSearch, *, now: datetime) -> Standing:
+    """What follows at once, and how the search stands then. Left out, a runner would do it."""
+    await steer.go_on(database, artifacts, checked.search.id, now=now)
+    async with database.read() as session:
+        return await searches.standing(session, await searches.get(session, checked.search.id))
 
 
 def _read(document: Mapping[str, Any]) -> tuple[SearchPlan, list[_Trial]]:
