@@ -6,7 +6,7 @@ from datetime import datetime
 from difflib import get_close_matches
 from typing import Any, TypeAlias, get_args
 
-from sqlalchemy import ColumnElement, Select, asc, case, desc, literal, or_, select, tuple_
+from sqlalchemy import ColumnElement, Select, asc, case, desc, literal, select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.db.paging import MAX_LIMIT, read_cursor, read_moment, write_cursor
@@ -135,8 +135,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.tag is not None:
         found.append(_among(ModelRow.id, select(TagRow.model_id).where(TagRow.tag == filters.tag)))
     if filters.text is not None:
-        texts = (ModelRow.name, ModelRow.dataset, ModelRow.algorithm)
-        found.append(or_(*(column.icontains(filters.text, autoescape=True) for column in texts)))
+        searched = ModelRow.name + "\n" + ModelRow.dataset + "\n" + ModelRow.algorithm
+        found.append(searched.icontains(filters.text, autoescape=True))
     return found
 
 
