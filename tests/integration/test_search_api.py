@@ -124,6 +124,7 @@ async def test_searches_are_listed_by_status_and_by_the_model_they_met(http: htt
     assert [search["id"] for search in met] == [first["id"]]
     tried = (await http.get(f"/models/{model}/trials")).json()
     assert tried == {"searches": 1, "trials": 4, "distinct": 4}
+    assert (await http.get(f"/models/{'0' * 26}/trials")).status_code == 404
 
 
 async def test_a_search_is_cancelled_by_who_started_it(

@@ -112,6 +112,11 @@ def test_a_bad_search_names_field_value_and_expectation(search: Any, message: st
         parse_search(BASE | {"search": search})
 
 
+def test_whatever_is_listed_as_an_algorithm_is_left_to_the_recipe_to_refuse() -> None:
+    plan = parse_search(searched({"space": {"algorithm": [{"low": 1}, "ridge"], "hyperparameters.ridge.alpha": [1.0]}}))
+    assert plan.trials == 2
+
+
 def test_one_grid_of_the_elastic_net_is_given_in_one_place() -> None:
     search = {"alpha_grid": [1.0], "space": {"hyperparameters": {"elastic_net": {"alpha": [2.0]}}}}
     with pytest.raises(BadInput, match=r"search\.alpha_grid: expected nothing beside search\.space\.hyperparameters"):

@@ -26,7 +26,7 @@ def retrain(
     dataset: Annotated[str | None, typer.Option(help="Another dataset than that of the model.")] = None,
     feature: Annotated[
         list[str] | None,
-        typer.Option(help="A feature that the child may have; once for each. Left out, it has the model's own."),
+        typer.Option(metavar="NAME", help="A feature that the child may have; once for each. Left out, it has all."),
     ] = None,
     *,
     watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Wait for the model, or submit only.")] = True,

@@ -70,9 +70,7 @@ class RayExecutor:
         try:
             (self._folder / self._mark).touch()
             await self._check_nodes()
-            await self._count()
-            if not self._cpus:
-                raise SettingsError("FORECASTLE_JOBS__EXECUTOR: the Ray cluster has no CPUs for jobs")
+            await self._check_cpus()
         except BaseException:
             await self._disconnect()
             raise
@@ -197,6 +195,11 @@ class RayExecutor:
             await asyncio.sleep(COUNT_EVERY_S)
             with suppress(self._ray.exceptions.RayError):
                 await self._count()
+
+    async def _check_cpus(self) -> None:
+        await self._count()
+        if not self._cpus:
+            raise SettingsError("FORECASTLE_JOBS__EXECUTOR: the Ray cluster has no CPUs for jobs")
 
     async def _count(self) -> None:
         resources = await asyncio.to_thread(self._ray.cluster_resources)

@@ -11,6 +11,7 @@ from forecastle.api.depends import EditorDep, ServicesDep, TermsDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.api.routes.training import partial_schema
 from forecastle.errors import Forbidden
+from forecastle.registry import models
 from forecastle.training import searches, trials
 from forecastle.training.documents import schema_of
 from forecastle.training.errors import BadRecipe
@@ -158,9 +159,12 @@ async def cancel_search(services: ServicesDep, editor: EditorDep, search_id: str
 
 @router.get("/models/{model_id}/trials")
 async def count_model_trials(services: ServicesDep, _user: UserDep, model_id: str) -> Tried:
-    """How many trials stand behind a model: what its measures must be judged against."""
+    """How many trials stand behind a model, one removed since included: what its measures must be judged against."""
     async with services.database.read() as session:
-        return await trials.behind(session, model_id)
+        tried = await trials.behind(session, model_id)
+        if not tried.searches:
+            await models.get(session, model_id)
+        return tried
 
 
 def _started(standing: Standing, response: Response) -> SearchAnswer:

@@ -110,7 +110,7 @@ def _space(base: Mapping[str, Any], part: SearchPart) -> Space:
     algorithm = base.get("algorithm")
     space = Space(found, algorithm if isinstance(algorithm, str) else None)
     for each in found:
-        if each.algorithm not in {None, *space.algorithms}:
+        if each.algorithm not in (None, *space.algorithms):
             expected = f"{each.algorithm} to be the algorithm, or one of those that the space lists"
             raise BadRecipe.at(f"{PART}.space.{each.field}", expected=expected, found=space.algorithms)
     if "elastic_net" not in space.algorithms:
