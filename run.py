@@ -8,7 +8,7 @@
 For those who change it:
 
     ./run test [ARGUMENTS]    the tests; --real-data DIR adds those on real files, the rest goes to pytest
-    ./run check               lint, format, types and import contracts
+    ./run check               lint, format, types and import contracts; `./run check leakage ...` is the product's own
     ./run bench NAME          one of benchmarks/
     ./run lock [--upgrade]    resolve the dependencies and write requirements/*.lock again
 
@@ -121,8 +121,10 @@ def joined(arguments: Iterable[str]) -> Iterator[str]:
         yield word if value is None else f"{word}={value}"
 
 
-def check(_arguments: list[str]) -> int:
-    """Run every static check, the later ones even when an earlier one fails."""
+def check(arguments: list[str]) -> int:
+    """Run every static check, the later ones even when an earlier one fails; with arguments, the product's `check`."""
+    if arguments:
+        product(["check", *arguments])
     prepare("dev")
     failed = [" ".join(tool) for tool in CHECKS if not passes(*tool)]
     say(f"failed: {', '.join(failed)}" if failed else "all checks passed")

@@ -14,6 +14,7 @@ import postgresql
 import pytest
 from argon2 import PasswordHasher
 from onnx import TensorProto, helper, numpy_helper
+from ray_cluster import RayCluster, open_cluster
 from sqlalchemy.engine import URL, make_url
 
 from forecastle.auth.passwords import Passwords, open_passwords
@@ -26,6 +27,7 @@ from forecastle.types import new_id
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--real-data", type=Path, metavar="DIR", help="also run the tests on the real tables in DIR")
+    parser.addoption("--all-proofs", action="store_true", help="prove the slow example recipes too; with --real-data")
     parser.addoption("--kill-rounds", type=int, default=2, metavar="N", help="how often servers are killed under load")
     parser.addoption("--bad-inputs-report", type=Path, metavar="FILE", help="write what each bad input was answered")
     parser.addoption("--update-snapshots", action="store_true", help="write tests/snapshots instead of comparing")
@@ -122,6 +124,13 @@ def postgresql_server() -> Iterator[URL]:
         return
     with postgresql.server() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def ray_cluster() -> Iterator[RayCluster]:
+    """Two nodes on this machine, to which this process is connected."""
+    with open_cluster() as cluster:
+        yield cluster
 
 
 def _manifest(**changes: Any) -> Manifest:

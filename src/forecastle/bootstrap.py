@@ -1,9 +1,10 @@
 """The only place that chooses implementations and wires them together."""
 
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,11 +17,14 @@ from forecastle.data.storage import TableStore
 from forecastle.db import Database, migrate, open_database
 from forecastle.errors import ForecastleError, SettingsError, clip
 from forecastle.jobs import leases
+from forecastle.jobs.feed import JobFeed
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.settings import Settings
 from forecastle.telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from forecastle.jobs.kinds import JobKind
+    from forecastle.jobs.ray import RayExecutor
     from forecastle.jobs.runner import Runner
     from forecastle.serving.opening import Serving
 
@@ -44,6 +48,7 @@ class Services(Stores):
 
     metrics: Metrics
     serving: "Serving"
+    job_feed: JobFeed
 
 
 @asynccontextmanager
@@ -99,6 +104,7 @@ async def open_services(settings: Settings, *, clock: Clock | None = None) -> As
             tokens=stores.tokens,
             metrics=metrics,
             serving=serving,
+            job_feed=JobFeed(stores.database),
         )
 
 
@@ -140,20 +146,43 @@ async def prepare(stores: Stores) -> str | None:
     return await users.ensure_admin(stores.database, stores.passwords, now=stores.clock.now())
 
 
+def job_kinds(stores: Stores) -> "Mapping[str, JobKind]":
+    """Every kind of job there is."""
+    from forecastle.jobs.kinds import JobKind  # noqa: PLC0415 - few processes train
+    from forecastle.training.finish import publish_model  # noqa: PLC0415
+    from forecastle.training.search import stopping  # noqa: PLC0415
+    from forecastle.training.search.steer import steer  # noqa: PLC0415
+
+    steered = partial(steer, stores.database, stores.artifacts, stores.clock)
+    train = JobKind("forecastle.training.worker:run", publish_model, measured=stopping.hear, steer=steered)
+    return {"train": train}
+
+
 def build_runner(stores: Stores) -> "Runner":
     """The runner of this process, knowing every kind of job."""
-    from forecastle.jobs.kinds import JobKind  # noqa: PLC0415 - few processes train
-    from forecastle.jobs.runner import Runner  # noqa: PLC0415
-    from forecastle.training.finish import publish_model  # noqa: PLC0415
+    from forecastle.jobs.runner import Runner  # noqa: PLC0415 - few processes train
 
-    settings = stores.settings
+    settings, kinds = stores.settings, job_kinds(stores)
     return Runner(
         stores.database,
-        {"train": JobKind(run="forecastle.training.worker:run", finish=publish_model)},
+        kinds,
         settings=settings.jobs,
         home=settings.home,
         artifacts_url=artifacts_url(settings),
         clock=stores.clock,
+        executor=_ray_executor(settings, kinds) if settings.jobs.executor == "ray" else None,
+    )
+
+
+def _ray_executor(settings: Settings, kinds: "Mapping[str, JobKind]") -> "RayExecutor":
+    from forecastle.jobs.ray import RayExecutor  # noqa: PLC0415 - an extra
+
+    return RayExecutor(
+        address=settings.jobs.ray_address,
+        workers=settings.jobs.workers,
+        recycle_after=settings.jobs.recycle_after,
+        folder=settings.home / "jobs",
+        modules=tuple({kind.module for kind in kinds.values()}),
     )
 
 

@@ -66,9 +66,22 @@ class DataSettings(_Section):
 class JobSettings(_Section):
     """The training pool."""
 
+    executor: Literal["local", "ray"] = "local"
+    """Where jobs run: in processes of this machine, or on a Ray cluster (needs `forecastle[ray]`)."""
+    ray_address: str | None = None
+    """`host:port` of the cluster's head; unset means the cluster that this machine belongs to."""
     workers: Annotated[int, Field(ge=0, le=1024)] = 0
-    """Worker processes; 0 means one a core, and more than the cores is capped."""
+    """Worker processes; 0 means one a core, and more than the cores is capped. With Ray: of the cluster."""
     timeout_s: PositiveFloat = 3600.0
+    """The most a job may take; it may ask for less."""
+    memory_mb: Annotated[int, Field(ge=0)] = 0
+    """The most memory a job may use, and it may ask for less; 0 means four fifths of what the machine has."""
+    max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
+    """How often a job is started whose runner died each time."""
+    max_log_lines: PositiveInt = 10_000
+    """Lines kept of a job's log; what comes after is dropped."""
+    max_log_bytes: PositiveInt = 1024 * 1024
+    """The same in bytes."""
     recycle_after: PositiveInt = 10
     """Jobs after which a worker process is replaced by a fresh one."""
     lease_s: PositiveFloat = 15.0

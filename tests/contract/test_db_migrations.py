@@ -26,7 +26,11 @@ COLUMNS = """
     SELECT table_name, concat_ws(' ', column_name, data_type, character_maximum_length, is_nullable, column_default)
     FROM information_schema.columns WHERE table_schema = 'public'
 """
-FACTS = {"sqlite": [TABLES], "postgresql": [INDEXES, CONSTRAINTS, COLUMNS]}
+TRIGGERS = """
+    SELECT tgrelid::regclass::text, pg_get_triggerdef(pg_trigger.oid) || prosrc
+    FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid WHERE NOT tgisinternal
+"""
+FACTS = {"sqlite": [TABLES], "postgresql": [INDEXES, CONSTRAINTS, COLUMNS, TRIGGERS]}
 
 
 @pytest.fixture

@@ -1,23 +1,28 @@
 """The queue on every database."""
 
 import asyncio
+import re
 from collections import Counter
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from itertools import product
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, select, text
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.clock import ManualClock
 from forecastle.db import Database
 from forecastle.errors import BadInput
 from forecastle.jobs import leases, queue
-from forecastle.jobs.errors import BadStatus, JobEnded, JobNotFound
-from forecastle.jobs.job import Job
+from forecastle.jobs.errors import BadStatus, JobEnded, JobNotFound, JobNotRetriable
+from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.jobs.journal import Line, Report
-from forecastle.jobs.machine import ALLOWED, RUNNING, STATUSES, Status
+from forecastle.jobs.machine import ALLOWED, PUT_BACK, RUNNING, STATUSES, Status
 from forecastle.jobs.queue import Submission
+from forecastle.jobs.tables import JobChangeRow
 
 KINDS = ("echo",)
 
@@ -29,11 +34,17 @@ class Desk:
         self.database = database
         self.clock = clock
 
-    async def submit(self, dedupe: str | None = None, *, kind: str = "echo", owner: str | None = None) -> Submission:
+    async def submit(
+        self, dedupe: str | None = None, *, kind: str = "echo", owner: str | None = None, terms: Terms = NO_TERMS
+    ) -> Submission:
         async with self.database.write() as session:
             return await queue.submit(
-                session, kind=kind, payload={"n": 1}, dedupe=dedupe, owner=owner, now=self.clock.now()
+                session, kind=kind, payload={"n": 1}, dedupe=dedupe, owner=owner, now=self.clock.now(), terms=terms
             )
+
+    async def retry(self, job_id: str, **options: Any) -> Submission:
+        async with self.database.write() as session:
+            return await queue.retry(session, job_id, now=self.clock.now(), **options)
 
     async def claim(self, runner: str, limit: int = 1) -> tuple[Job, ...]:
         async with self.database.write() as session:
@@ -41,12 +52,24 @@ class Desk:
             return await leases.claim(session, runner, kinds=KINDS, limit=limit, now=self.clock.now())
 
     async def put(self, status: Status, dedupe: str | None = None) -> str:
-        """A job in that status, by hand."""
-        job = (await self.submit()).job
-        async with self.database.write() as session:
-            values = {"status": status, "dedupe": dedupe, "id": job.id}
-            await session.execute(text("UPDATE jobs SET status = :status, dedupe = :dedupe WHERE id = :id"), values)
+        """A job in that status, by the shortest way there."""
+        job = (await self.submit(dedupe)).job
+        way: tuple[Status, ...] = STATUSES[1 : STATUSES.index(status) + 1]
+        for step in way if status in {*RUNNING, "completed"} else (status,):
+            await self.set_status(job.id, step)
         return job.id
+
+    async def set_status(self, job_id: str, status: str) -> None:
+        """As anybody with access to the database can."""
+        async with self.database.write() as session:
+            values = {"status": status, "id": job_id}
+            await session.execute(text("UPDATE jobs SET status = :status WHERE id = :id"), values)
+
+    async def changes(self, job_id: str) -> list[tuple[str, int]]:
+        """What the database noted of a job: statuses and attempts."""
+        async with self.database.read() as session:
+            noted = select(JobChangeRow).where(JobChangeRow.job_id == job_id).order_by(JobChangeRow.number)
+            return [(row.status, row.attempt) for row in await session.scalars(noted)]
 
     async def get(self, job_id: str) -> Job:
         async with self.database.read() as session:
@@ -114,11 +137,69 @@ async def test_the_database_lets_the_allowed_transitions_through_and_no_other(de
         assert (await desk.get(job_id)).status == (after if allowed else before)
 
 
+async def test_the_database_refuses_every_other_transition_whoever_asks_for_it(desk: Desk) -> None:
+    for before, after in product(STATUSES, STATUSES):
+        job_id = await desk.put(before)
+        if after == before or after in (*ALLOWED[before], *PUT_BACK.get(before, ())):
+            await desk.set_status(job_id, after)
+            assert (await desk.get(job_id)).status == after
+        else:
+            with pytest.raises(IntegrityError, match="a job cannot pass from"):
+                await desk.set_status(job_id, after)
+            assert (await desk.get(job_id)).status == before
+
+
 async def test_the_database_refuses_a_status_that_does_not_exist(desk: Desk) -> None:
     job_id = await desk.put("pending")
     with pytest.raises(IntegrityError):
+        await desk.set_status(job_id, "resting")
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status != "pending"])
+async def test_a_job_begins_as_pending_and_as_nothing_else(desk: Desk, status: str) -> None:
+    job_id = await desk.put("pending")
+    with pytest.raises(IntegrityError, match="a job begins as pending"):
         async with desk.database.write() as session:
-            await session.execute(text("UPDATE jobs SET status = 'resting' WHERE id = :id"), {"id": job_id})
+            await session.execute(
+                text(
+                    "INSERT INTO jobs (id, kind, payload, status, progress, message, created_at, attempts)"
+                    " SELECT 'another', kind, payload, :status, progress, message, created_at, attempts FROM jobs"
+                ),
+                {"status": status},
+            )
+    assert [job.id for job in await _all(desk)] == [job_id]
+
+
+async def test_every_status_that_a_job_came_into_is_noted_once(desk: Desk) -> None:
+    job_id = (await desk.submit()).job.id
+    await desk.claim("one")
+    await desk.recover("one")
+    (job,) = await desk.claim("one")
+    async with desk.database.write() as session:
+        for share in (0.1, 0.2):
+            await leases.record(session, "one", job, report=Report(share, "", "training"), lines=())
+        await leases.complete(session, "one", job, now=desk.clock.now())
+    assert await desk.changes(job_id) == [
+        ("pending", 0),
+        ("preprocessing", 1),
+        ("pending", 1),
+        ("preprocessing", 2),
+        ("training", 2),
+        ("completed", 2),
+    ]
+
+
+async def test_a_change_that_is_rolled_back_is_not_noted(desk: Desk) -> None:
+    job_id = await desk.put("pending")
+
+    async def change_and_fail() -> None:
+        async with desk.database.write() as session:
+            await queue.move(session, job_id, "cancelled")
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        await change_and_fail()
+    assert await desk.changes(job_id) == [("pending", 0)]
 
 
 async def test_of_two_who_end_a_job_at_once_one_wins(desk: Desk) -> None:
@@ -149,6 +230,74 @@ async def test_jobs_are_taken_oldest_first_and_of_known_kinds_only(desk: Desk) -
     assert [job.id for job in await desk.claim("one", 2)] == ids[:2]
     assert [job.id for job in await desk.claim("one", 2)] == ids[2:]
     assert await desk.claim("one", 2) == ()
+
+
+async def test_the_highest_priority_is_taken_first_and_of_equals_the_oldest(desk: Desk) -> None:
+    made = []
+    for priority in (0, 5, -5, 5, 100, 0):
+        desk.clock.advance(1)
+        made.append((await desk.submit(terms=Terms(priority=priority))).job)
+    expected = sorted(made, key=lambda job: (-job.priority, job.created_at))
+    assert [job.id for job in await desk.claim("one", 4)] == [job.id for job in expected[:4]]
+    assert [job.id for job in await desk.claim("one", 4)] == [job.id for job in expected[4:]]
+
+
+@pytest.mark.parametrize(
+    ("terms", "field"),
+    [
+        (Terms(priority=101), "priority"),
+        (Terms(priority=-101), "priority"),
+        (Terms(timeout_s=0), "timeout_s"),
+        (Terms(timeout_s=float("nan")), "timeout_s"),
+        (Terms(timeout_s=float("inf")), "timeout_s"),
+        (Terms(memory_mb=1), "memory_mb"),
+        (Terms(memory_mb=2**31), "memory_mb"),
+    ],
+)
+async def test_terms_that_cannot_be_kept_are_refused(desk: Desk, terms: Terms, field: str) -> None:
+    with pytest.raises(BadInput, match=f"{field}: expected"):
+        await desk.submit(terms=terms)
+    assert await _all(desk) == ()
+
+
+async def test_a_duplicate_keeps_the_terms_it_was_first_submitted_on(desk: Desk) -> None:
+    await desk.submit("recipe", terms=Terms(priority=3, timeout_s=1.5, memory_mb=100))
+    assert (await desk.submit("recipe", terms=Terms(priority=9))).job.terms == Terms(3, 1.5, 100)
+
+
+@pytest.mark.parametrize("status", ["failed", "cancelled"])
+async def test_what_failed_or_was_cancelled_is_retried_as_another_job(desk: Desk, status: Status) -> None:
+    terms = Terms(priority=2, timeout_s=60.0, memory_mb=500)
+    old = (await desk.submit("recipe", owner="alice", terms=terms)).job
+    await desk.set_status(old.id, status)
+    first, second = await desk.retry(old.id), await desk.retry(old.id)
+    assert (first.duplicate, second.duplicate, second.job) == (False, True, first.job)
+    again = first.job
+    assert (again.status, again.retry_of, again.attempts, again.terms) == ("pending", old.id, 0, terms)
+    assert (again.kind, again.payload, again.dedupe, again.owner) == (old.kind, old.payload, old.dedupe, old.owner)
+    assert (await desk.get(old.id)).status == status
+
+
+async def test_a_retry_may_be_given_other_terms(desk: Desk) -> None:
+    job_id = await desk.put("failed")
+    assert (await desk.retry(job_id, terms=Terms(memory_mb=900))).job.terms == Terms(memory_mb=900)
+    with pytest.raises(BadInput, match="memory_mb"):
+        await desk.retry(job_id, terms=Terms(memory_mb=0))
+
+
+@pytest.mark.parametrize("status", [status for status in STATUSES if status not in {"failed", "cancelled"}])
+async def test_nothing_else_can_be_retried(desk: Desk, status: Status) -> None:
+    job_id = await desk.put(status)
+    with pytest.raises(JobNotRetriable, match=f"is {status}: only one that failed or was cancelled"):
+        await desk.retry(job_id)
+
+
+async def test_a_retry_is_for_the_owner_only(desk: Desk) -> None:
+    job = (await desk.submit(owner="alice")).job
+    await desk.set_status(job.id, "failed")
+    with pytest.raises(JobNotFound):
+        await desk.retry(job.id, owner="bob")
+    assert (await desk.retry(job.id, owner="alice")).job.owner == "alice"
 
 
 async def test_a_taken_job_has_started(desk: Desk) -> None:
@@ -222,8 +371,7 @@ async def test_a_runner_that_took_its_own_lost_job_again_does_not_end_it_twice(d
 async def test_jobs_of_a_runner_whose_lease_ran_out_wait_again(desk: Desk, status: Status) -> None:
     await desk.submit()
     (job,) = await desk.claim("one")
-    async with desk.database.write() as session:
-        await session.execute(text("UPDATE jobs SET status = :status"), {"status": status})
+    await desk.set_status(job.id, status)
     desk.clock.advance(14)
     assert await desk.recover() == ()
     desk.clock.advance(2)
@@ -249,6 +397,18 @@ async def test_a_job_that_its_runner_did_not_survive_three_times_fails(desk: Des
     assert "3 times" in (failed.error or "")
     assert failed.finished_at == desk.clock.now()
     assert not (await desk.submit("recipe")).duplicate
+
+
+async def test_how_often_a_job_is_started_can_be_set(desk: Desk) -> None:
+    job_id = (await desk.submit()).job.id
+    await desk.claim("one")
+    async with desk.database.write() as session:
+        await leases.recover(session, gone=["one"], now=desk.clock.now(), max_attempts=1)
+    failed = await desk.get(job_id)
+    assert (failed.status, failed.error) == (
+        "failed",
+        "its runner or node died once while this job ran; it is not tried again",
+    )
 
 
 async def test_a_runner_that_ends_in_order_does_not_use_up_an_attempt(desk: Desk) -> None:
@@ -331,6 +491,89 @@ async def test_a_listing_filters(desk: Desk) -> None:
             await queue.list_jobs(session, cursor="elsewhere")
 
 
+SERIES = {
+    "sqlite": "WITH RECURSIVE series(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM series WHERE n < 2999)"
+    " SELECT {} FROM series",
+    "postgresql": "SELECT {} FROM generate_series(0, 2999) AS series(n)",
+}
+MOMENTS = {
+    "sqlite": "strftime('%Y-%m-%d %H:%M:%f000', 1767225600 + n / 3, 'unixepoch')",
+    "postgresql": "to_timestamp(1767225600 + n / 3)",
+}
+COLUMNS = "id, kind, payload, owner, status, progress, message, created_at, attempts, priority"
+
+
+async def _fill(database: Database) -> None:
+    """3,000 jobs, three a second, one in ten cancelled."""
+    values = (
+        "'job' || (100000 + n), CASE n % 10 WHEN 0 THEN 'tune' ELSE 'echo' END, '{}', "
+        f"CASE n % 2 WHEN 0 THEN 'alice' ELSE 'bob' END, 'pending', 0, '', {MOMENTS[database.dialect]}, 0, n % 3"
+    )
+    if database.dialect == "postgresql":
+        values = values.replace("'{}'", "'{}'::jsonb")
+    async with database.write() as session:
+        connection = await session.connection()
+        insert = f"INSERT INTO jobs ({COLUMNS}) " + SERIES[database.dialect].replace("{}", values, 1)
+        await connection.exec_driver_sql(insert)
+        await connection.exec_driver_sql("UPDATE jobs SET status = 'cancelled' WHERE id LIKE '%7'")
+        await connection.exec_driver_sql("ANALYZE")
+
+
+async def _plans(database: Database, ask: Callable[[AsyncSession], Awaitable[Any]]) -> list[str]:
+    """How the database goes about the statements that read jobs while `ask` is answered."""
+    asked: list[tuple[str, Any]] = []
+
+    def listen(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+        if " FROM jobs" in statement.replace("\n", " "):
+            asked.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", listen)
+    async with database.read() as session:
+        await ask(session)
+    event.remove(database.engine.sync_engine, "before_cursor_execute", listen)
+    explain = {"sqlite": "EXPLAIN QUERY PLAN ", "postgresql": "EXPLAIN "}[database.dialect]
+    async with database.connect() as connection:
+        found = [await connection.exec_driver_sql(explain + statement, parameters) for statement, parameters in asked]
+        return ["\n".join(str(row[-1]) for row in plan) for plan in found]
+
+
+@pytest.mark.parametrize(
+    "filters",
+    [{}, {"status": "pending"}, {"status": "cancelled"}, {"kind": "echo"}, {"kind": "tune"}, {"owner": "bob"}],
+)
+async def test_every_page_is_found_along_an_index(desk: Desk, filters: dict[str, str]) -> None:
+    await _fill(desk.database)
+
+    async def ask(session: AsyncSession) -> None:
+        page = await queue.list_jobs(session, limit=50, **filters)
+        await queue.list_jobs(session, limit=50, cursor=page.next, **filters)
+
+    for plan in await _plans(desk.database, ask):
+        assert not re.search(r"Seq Scan|Sort|TEMP B-TREE|SCAN jobs(?! USING INDEX)", plan), plan
+
+
+async def test_the_next_job_is_found_along_an_index(desk: Desk) -> None:
+    await _fill(desk.database)
+    plans = await _plans(
+        desk.database, lambda session: leases.claim(session, "one", kinds=KINDS, limit=2, now=desk.clock.now())
+    )
+    assert plans
+    for plan in plans:
+        assert not re.search(r"Seq Scan|Sort|TEMP B-TREE|SCAN jobs(?! USING INDEX)", plan), plan
+
+
+async def test_pages_at_one_moment_are_whole(desk: Desk) -> None:
+    await _fill(desk.database)
+    seen: list[str] = []
+    cursor = None
+    while cursor is not None or not seen:
+        async with desk.database.read() as session:
+            page = await queue.list_jobs(session, limit=700, cursor=cursor)
+        seen += [job.id for job in page.items]
+        cursor = page.next
+    assert seen == [f"job{100000 + number}" for number in reversed(range(3000))]
+
+
 async def test_removing_a_job_removes_its_log(desk: Desk) -> None:
     job_id = (await desk.submit()).job.id
     async with desk.database.write() as session:
@@ -351,15 +594,6 @@ async def test_watching_a_job_shows_every_change_until_it_ended(desk: Desk) -> N
             async with desk.database.write() as session:
                 await leases.complete(session, "one", job, now=desk.clock.now())
     assert seen == ["pending", "preprocessing", "completed"]
-
-
-async def test_an_id_is_used_once(desk: Desk) -> None:
-    job = (await desk.submit()).job
-    with pytest.raises(IntegrityError):
-        async with desk.database.write() as session:
-            await queue.submit(
-                session, kind="echo", payload={}, dedupe="x", owner=None, now=desk.clock.now(), job_id=job.id
-            )
 
 
 async def _all(desk: Desk) -> tuple[Job, ...]:

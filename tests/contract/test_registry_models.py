@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from forecastle.db import Database
-from forecastle.db.paging import BadCursor
 from forecastle.registry import models
 from forecastle.registry.errors import BadStage, ModelNotFound
 from forecastle.registry.manifest import Manifest
@@ -76,38 +75,6 @@ async def test_a_publish_that_fails_leaves_no_gap(database: Database, make_manif
     assert (await publish()).version == 1
 
 
-async def test_listing_pages_newest_first(database: Database, publish: Publish) -> None:
-    ages = [3, 0, 2, 2, 1]  # two of the same instant
-    published = [await publish(created_at=NOON - timedelta(minutes=age)) for age in ages]
-    newest_first = sorted(published, key=lambda model: (model.created_at, model.id), reverse=True)
-    seen: list[Model] = []
-    cursor = None
-    async with database.read() as session:
-        for size in (2, 2, 1):
-            page = await models.list_models(session, limit=2, cursor=cursor)
-            assert len(page.items) == size
-            seen, cursor = [*seen, *page.items], page.next
-    assert seen == newest_first
-    assert cursor is None
-
-
-async def test_listing_filters(database: Database, publish: Publish) -> None:
-    wine, prices = await publish("wine", stage="production"), await publish("prices")
-    async with database.read() as session:
-        assert (await models.list_models(session, name="wine")).items == (wine,)
-        assert (await models.list_models(session, stage="dev")).items == (prices,)
-        assert (await models.list_models(session, name="wine", stage="dev")).items == ()
-        with pytest.raises(BadStage, match="dev, staging, production, archived"):
-            await models.list_models(session, stage="prod")
-
-
-@pytest.mark.parametrize("cursor", ["", "x", "2026-01-01_a", "_", "not a time_abc"])
-async def test_a_foreign_cursor_is_refused(database: Database, cursor: str) -> None:
-    async with database.read() as session:
-        with pytest.raises(BadCursor, match="expected the `next` of an earlier page"):
-            await models.list_models(session, cursor=cursor)
-
-
 async def test_an_id_answers_for_itself_in_any_stage(database: Database, publish: Publish) -> None:
     old, archived, new = await publish(), await publish(stage="archived"), await publish()
     assert [await resolve(database, model.id) for model in (old, archived, new)] == [old, archived, new]
@@ -172,24 +139,6 @@ async def test_who_gives_a_name_where_an_id_is_needed_is_told_the_id(database: D
     newest = await publish(stage="archived")
     message = f"no model 'prices': that is a name, and an id is needed; its newest version is {newest.id}"
     async with database.write() as session:
-        for asked in (models.promote(session, "prices", "dev"), models.remove(session, "prices")):
+        for asked in (models.promote(session, "prices", "dev"), models.get(session, "prices")):
             with pytest.raises(ModelNotFound, match=message):
                 await asked
-
-
-async def test_removal_names_the_blobs_nobody_needs(database: Database, publish: Publish) -> None:
-    shared = token_hex(32)
-    first, second = await publish(graph_sha256=shared), await publish(graph_sha256=shared)
-    async with database.write() as session:
-        assert await models.remove(session, first.id) == (first, (first.manifest_sha256,))
-    async with database.write() as session:
-        assert await models.remove(session, second.id) == (second, (shared, second.manifest_sha256))
-        with pytest.raises(ModelNotFound):
-            await models.remove(session, first.id)
-
-
-async def test_a_removed_fingerprint_may_be_published_again(database: Database, publish: Publish) -> None:
-    first = await publish(fingerprint="f" * 64)
-    async with database.write() as session:
-        await models.remove(session, first.id)
-    assert (await publish(fingerprint="f" * 64)).id != first.id

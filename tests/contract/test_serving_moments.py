@@ -21,7 +21,8 @@ from forecastle.features.frames import prepare
 from forecastle.features.plan import FeaturePlan
 from forecastle.registry.manifest import FeatureColumn, Manifest, TargetFacts
 from forecastle.serving.errors import BadMoment
-from forecastle.serving.moments import MAX_FRAMES, Frames, Moment, read_time
+from forecastle.serving.moments import MAX_FRAMES, Frames, Moment
+from forecastle.serving.times import read_time
 
 Add = Callable[..., Awaitable[Dataset]]
 MakeManifest = Callable[..., Manifest]

@@ -17,14 +17,22 @@ from forecastle.registry import manifest as manifests
 from forecastle.registry import models
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.registry.errors import BadFeatures, ModelNotFound, ModelUnusable
-from forecastle.registry.manifest import FeatureColumn, Manifest, TargetFacts
+from forecastle.registry.manifest import FeatureColumn, Interval, Manifest, TargetFacts
 from forecastle.registry.models import Model
 from forecastle.registry.predictor import Predictor
 from forecastle.serving.errors import BadBatch, HistoryUnavailable, NoModel
 from forecastle.serving.history import reading
 from forecastle.serving.opening import Serving, open_serving
-from forecastle.serving.predict import Caller, predict, predict_many
-from forecastle.serving.prediction import Fallback, ModelName, Prediction, StoredPrediction, TargetValue
+from forecastle.serving.predict import Caller, _interval, predict, predict_many
+from forecastle.serving.prediction import (
+    Bounds,
+    Fallback,
+    ModelName,
+    Prediction,
+    PredictionInterval,
+    StoredPrediction,
+    TargetValue,
+)
 from forecastle.serving.residents import CHOICE_TTL_S
 from forecastle.settings import ServingSettings
 from forecastle.telemetry.metrics import Metrics
@@ -112,6 +120,31 @@ async def test_a_regression_answers_with_everything_there_is_to_say(
         created_at=clock.now(),
         target=TargetValue("c", 6.0),
     )
+
+
+async def test_an_interval_is_given_in_the_models_units_and_in_the_targets(
+    serving: Serving, publish: Publish, database: Database
+) -> None:
+    await publish(interval=Interval(0.8, -1.0, 2.0, 100), target=TargetFacts("price", "log", 1))
+    answer = await ask(serving, [1.0, 2.0])
+    assert answer.interval is not None
+    assert answer.interval.target is not None
+    assert (answer.interval.coverage, answer.interval.lower, answer.interval.upper) == (0.8, 4.0, 7.0)
+    assert answer.interval.target.lower == pytest.approx(math.exp(4.0))
+    assert answer.interval.target.upper == pytest.approx(math.exp(7.0))
+    assert (await history(database))[0].interval == answer.interval
+
+
+async def test_an_interval_of_returns_needs_the_present_value_for_the_targets_units(
+    serving: Serving, publish: Publish
+) -> None:
+    await publish(interval=Interval(0.8, -1.0, 2.0, 100), target=TargetFacts("price", "log_return", 1))
+    assert (await ask(serving, [1.0, 2.0])).interval == PredictionInterval(0.8, 4.0, 7.0, None)
+
+
+def test_of_a_negative_value_more_is_less(make_manifest: Callable[..., Manifest]) -> None:
+    manifest = make_manifest(interval=Interval(0.8, -0.5, 0.5, 100), target=TargetFacts("c", "pct_change", 1))
+    assert _interval(manifest, 0.5, -4.0) == PredictionInterval(0.8, 0.0, 1.0, Bounds(-8.0, -4.0))
 
 
 async def test_a_classification_is_as_confident_as_its_likeliest_class(serving: Serving, publish: Publish) -> None:

@@ -89,6 +89,8 @@ def _toml(recipe: Mapping[str, Any]) -> str:
         (("features", "preview", "bars", "sma(close, 3)"), "sma(close, 3)"),
         (("jobs", "list"), "completed"),
         (("models", "list"), "bars-ridge"),
+        (("models", "list", "--sort", "skill"), "bars-ridge"),
+        (("models", "lineage", "bars-ridge"), "bars-ridge"),
         (("predict", "bars-ridge", "--key", "ticker=AAA", "--time", "2024-07-18"), "prediction"),
         (("user", "list"), "admin"),
         (("db", "current"), ""),

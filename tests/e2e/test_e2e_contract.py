@@ -17,6 +17,12 @@ ALIASES = (
     ("GET", "/algorithms", "/api/v1/algorithms"),
     ("GET", "/models", "/api/v1/models"),
     ("GET", "/models/{model}", "/api/v1/models/{model}"),
+    ("GET", "/models/{model}/lineage", "/api/v1/models/{model}/lineage"),
+    ("GET", "/models/compare?ids={model}", "/api/v1/models/compare?ids={model}"),
+    ("GET", "/data/options", "/api/v1/data/options"),
+    ("GET", "/data/options/aaa", "/api/v1/data/options/aaa"),
+    ("GET", "/data/map", "/api/v1/data/map"),
+    ("GET", "/logs?limit=1", "/api/v1/logs?limit=1"),
     ("GET", "/api/model/{model}/config", "/api/v1/models/{model}/config"),
     ("GET", "/api/model/{model}/importance", "/api/v1/models/{model}/importance"),
     ("GET", "/predictions/history", "/api/v1/predictions/history"),
@@ -31,6 +37,7 @@ ALIASES = (
     ("POST", "/train", "/api/v1/train"),
     ("POST", "/models/{model}/promote?new_stage=none", "/api/v1/models/{model}/promote?new_stage=none"),
     ("DELETE", "/models/unknown", "/api/v1/models/unknown"),
+    ("DELETE", "/models/all", "/api/v1/models/all"),
 )
 
 
@@ -189,6 +196,10 @@ def test_what_does_not_exist_is_not_found(admin: httpx.Client) -> None:
         "models/none",
         "models/none/config",
         "models/none/importance",
+        "models/none/lineage",
+        "models/none/report",
+        "models/compare?ids=none,nil",
+        "data/options/none",
         "jobs/none",
         "datasets/none",
         "datasets/none/rows",

@@ -1,6 +1,9 @@
 """Jobs over HTTP, on every database."""
 
+import asyncio
+import json
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +12,15 @@ import pytest
 from fastapi import FastAPI
 
 from forecastle.api import problems
-from forecastle.api.routes import jobs
+from forecastle.api.routes import job_events, jobs
 from forecastle.auth import users
 from forecastle.auth.passwords import Passwords
 from forecastle.auth.users import Role
 from forecastle.bootstrap import Services, open_services
 from forecastle.clock import ManualClock
 from forecastle.jobs import leases, queue
+from forecastle.jobs.events import StatusChanged
+from forecastle.jobs.listening import listen_to_all
 from forecastle.settings import DatabaseSettings, Settings
 
 
@@ -27,11 +32,21 @@ class Client:
         self._headers = {"Authorization": f"Bearer {token}"}
         self.user_id = user_id
 
-    async def get(self, path: str, **params: Any) -> httpx.Response:
-        return await self._http.get(path, params=params, headers=self._headers)
+    async def get(self, path: str, *, last_id: str | None = None, **params: Any) -> httpx.Response:
+        known = {} if last_id is None else {"Last-Event-ID": last_id}
+        return await self._http.get(path, params=params, headers=self._headers | known)
 
-    async def post(self, path: str) -> httpx.Response:
-        return await self._http.post(path, headers=self._headers)
+    async def events(self, path: str, last_id: str | None = None) -> list[tuple[str, str, dict[str, Any]]]:
+        """Id, name and data of every event, once the stream has ended."""
+        answer = await self.get(path, last_id=last_id)
+        assert answer.status_code == 200, answer.text
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        blocks = [block.splitlines() for block in answer.text.split("\n\n") if block and not block.startswith(":")]
+        fields = [dict(line.split(": ", 1) for line in block) for block in blocks]
+        return [(event["id"], event["event"], json.loads(event["data"])) for event in fields]
+
+    async def post(self, path: str, **params: Any) -> httpx.Response:
+        return await self._http.post(path, params=params, headers=self._headers)
 
 
 @pytest.fixture
@@ -43,6 +58,7 @@ async def services(database_settings: DatabaseSettings, clock: ManualClock, tmp_
 @pytest.fixture
 async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     app = FastAPI()
+    app.include_router(job_events.router)
     app.include_router(jobs.router)
     problems.install(app)
     app.state.services = services
@@ -69,10 +85,15 @@ class Site:
         )
         return Client(self._http, self.services.tokens.issue(user), user.id)
 
-    async def submit(self, owner: Client, kind: str = "train") -> str:
+    async def someone_listens(self) -> None:
+        async with asyncio.timeout(30):
+            while not self.services.job_feed.is_reading:  # noqa: ASYNC110 - a request makes it true
+                await asyncio.sleep(0.01)
+
+    async def submit(self, owner: Client, kind: str = "train", dedupe: str | None = None) -> str:
         async with self.services.database.write() as session:
             submission = await queue.submit(
-                session, kind=kind, payload={}, dedupe=None, owner=owner.user_id, now=self.services.clock.now()
+                session, kind=kind, payload={}, dedupe=dedupe, owner=owner.user_id, now=self.services.clock.now()
             )
         return submission.job.id
 
@@ -149,6 +170,51 @@ async def test_a_job_is_cancelled_once_and_what_has_ended_is_a_conflict(site: Si
     assert (answer.status_code, answer.json()["code"]) == (409, "JOB_ENDED")
 
 
+async def test_a_job_is_followed_to_its_end(site: Site, clock: ManualClock) -> None:
+    ada, bob = await site.sign_in("ada"), await site.sign_in("bob")
+    job_id = await site.submit(ada)
+    async with site.services.database.write() as session:
+        await queue.append_lines(session, job_id, [(clock.now(), "ü\nline")])
+    following = asyncio.create_task(bob.events(f"/jobs/{job_id}/events"))
+    await site.someone_listens()
+    await ada.post(f"/jobs/{job_id}/cancel")
+    told = await following
+    assert [(name, data.get("status") or data["text"]) for _, name, data in told] == [
+        ("status", "pending"),
+        ("log", "ü\nline"),
+        ("status", "cancelled"),
+    ]
+    last_id = told[1][0]
+    assert [data["status"] for _, _, data in await ada.events(f"/jobs/{job_id}/events", last_id)] == ["cancelled"]
+    answer = await ada.get(f"/jobs/{job_id}/events", last_id=told[-1][0])
+    assert (answer.status_code, answer.content) == (204, b"")
+
+
+async def test_all_jobs_are_followed_until_the_service_ends(site: Site) -> None:
+    ada = await site.sign_in("ada")
+    following = asyncio.create_task(ada.events("/jobs/events"))
+    await site.someone_listens()
+    job_id = await site.submit(ada)
+    async with aclosing(listen_to_all(site.services.job_feed)) as heard:
+        last = await site.submit(ada)
+        async for _, event in heard:  # the other listener was told by then
+            if isinstance(event, StatusChanged) and event.job_id == last:
+                break
+    site.services.job_feed.close()
+    told = [(name, data["job_id"], data["status"]) for _, name, data in await following]
+    assert told[0] == ("status", job_id, "pending")
+
+
+@pytest.mark.parametrize("path", ["/jobs/events", "/jobs/{job}/events"])
+@pytest.mark.parametrize("last_id", ["", "x", "1", "1-", "-1-1", "1-1-1", "9" * 30 + "-1"])
+async def test_an_event_id_that_is_none_is_named(site: Site, path: str, last_id: str) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada)
+    answer = await ada.get(path.format(job=job_id), last_id=last_id)
+    assert answer.status_code == 422
+    assert "Last-Event-ID: expected the id of an earlier event" in answer.json()["detail"]
+
+
 async def test_only_the_owner_and_admins_cancel(site: Site) -> None:
     ada, bob, admin = await site.sign_in("ada"), await site.sign_in("bob"), await site.sign_in("root", "admin")
     job_id = await site.submit(ada)
@@ -158,7 +224,56 @@ async def test_only_the_owner_and_admins_cancel(site: Site) -> None:
     assert (await admin.post(f"/jobs/{job_id}/cancel")).json()["status"] == "cancelled"
 
 
-@pytest.mark.parametrize("path", ["/jobs/none", "/jobs/none/logs"])
+async def test_a_cancelled_job_is_retried_on_its_terms_or_on_others(site: Site) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada)
+    refused = await ada.post(f"/jobs/{job_id}/retry")
+    assert (refused.status_code, refused.json()["code"]) == (409, "JOB_NOT_RETRIABLE")
+    await ada.post(f"/jobs/{job_id}/cancel")
+    same, other = await ada.post(f"/jobs/{job_id}/retry"), await ada.post(f"/jobs/{job_id}/retry", memory_mb=512)
+    assert (same.status_code, other.status_code) == (202, 202)
+    for answer, memory in ((same, None), (other, 512)):
+        job = answer.json()
+        assert (job["status"], job["retry_of"], job["memory_mb"], job["owner"]) == (
+            "pending",
+            job_id,
+            memory,
+            ada.user_id,
+        )
+    assert (await ada.get(f"/jobs/{job_id}")).json()["status"] == "cancelled"
+
+
+async def test_a_retry_of_what_was_submitted_again_finds_it(site: Site) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada, dedupe="recipe")
+    await ada.post(f"/jobs/{job_id}/cancel")
+    again = await site.submit(ada, dedupe="recipe")
+    answer = await ada.post(f"/jobs/{job_id}/retry")
+    assert (answer.status_code, answer.json()["id"]) == (200, again)
+
+
+async def test_only_the_owner_and_admins_retry(site: Site) -> None:
+    ada, bob, admin = await site.sign_in("ada"), await site.sign_in("bob"), await site.sign_in("root", "admin")
+    job_id = await site.submit(ada)
+    await ada.post(f"/jobs/{job_id}/cancel")
+    assert (await bob.post(f"/jobs/{job_id}/retry")).status_code == 403
+    assert (await admin.post(f"/jobs/{job_id}/retry")).json()["owner"] == ada.user_id
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("priority", 101), ("priority", 10**30), ("timeout_s", 0), ("timeout_s", "nan"), ("memory_mb", 1)],
+)
+async def test_terms_that_cannot_be_kept_are_named(site: Site, name: str, value: Any) -> None:
+    ada = await site.sign_in("ada")
+    job_id = await site.submit(ada)
+    await ada.post(f"/jobs/{job_id}/cancel")
+    answer = await ada.post(f"/jobs/{job_id}/retry", **{name: value})
+    assert answer.status_code == 422
+    assert f"{name}: expected" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize("path", ["/jobs/none", "/jobs/none/logs", "/jobs/none/events"])
 async def test_a_job_that_is_not_there_is_not_found(site: Site, path: str) -> None:
     answer = await (await site.sign_in("ada")).get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "JOB_NOT_FOUND")

@@ -13,6 +13,7 @@ import pytest
 from commands import Cli
 
 from forecastle.bootstrap import open_services, prepare
+from forecastle.cli.jobs import PAGE_LINES, _logged
 from forecastle.jobs import queue
 from forecastle.settings import load_settings
 
@@ -56,9 +57,47 @@ def test_the_same_for_people(cli: Cli, job_id: str) -> None:
     assert cli("jobs", "logs", job_id, "--json").json[0]["text"] == "[bold]a line[/]"
 
 
+def test_a_cancelled_job_is_retried(cli: Cli, job_id: str) -> None:
+    refused = cli("jobs", "retry", job_id)
+    assert (refused.code, refused.out) == (7, "")
+    assert "only one that failed or was cancelled can be retried" in refused.err
+    cli("jobs", "cancel", job_id)
+    again = cli("jobs", "retry", job_id, "--priority", "5", "--timeout", "60", "--memory", "512", "--json").json
+    assert (again["status"], again["retry_of"]) == ("pending", job_id)
+    assert (again["priority"], again["timeout_s"], again["memory_mb"]) == (5, 60.0, 512)
+    assert f"jobs retry {job_id}" in cli("jobs", "show", job_id).err
+
+
+def test_a_log_is_followed_until_its_job_has_ended(cli: Cli, job_id: str) -> None:
+    cli("jobs", "cancel", job_id)
+    assert cli("jobs", "logs", job_id, "--follow").out.endswith("[bold]a line[/]\n")
+    (line,) = cli("jobs", "logs", job_id, "-f", "--json").out.splitlines()
+    assert json.loads(line)["text"] == "[bold]a line[/]"
+
+
+async def test_what_comes_while_a_log_is_followed_is_told_in_order(home: Path) -> None:
+    async with open_services(load_settings(home=home)) as services:
+        await prepare(services)
+        now = services.clock.now()
+        async with services.database.write() as session:
+            job = (
+                await queue.submit(session, kind="from_the_future", payload={}, dedupe=None, owner=None, now=now)
+            ).job
+            await queue.append_lines(session, job.id, [(now, str(number)) for number in range(PAGE_LINES)])
+        seen = []
+        async for line in _logged(services, job.id, follow=True):
+            seen.append(line.text)
+            if len(seen) == PAGE_LINES:
+                async with services.database.write() as session:
+                    await queue.append_lines(session, job.id, [(now, "last")])
+                    await queue.cancel(session, job.id, now=now)
+        assert seen == [*map(str, range(PAGE_LINES)), "last"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "word"),
     [
+        (("retry", "none"), 5, "none"),
         (("show", "none"), 5, "none"),
         (("logs", "none"), 5, "none"),
         (("cancel", "none"), 5, "none"),

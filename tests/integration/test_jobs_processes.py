@@ -13,6 +13,7 @@ from typing import Any
 
 import psutil
 import pytest
+from ray_cluster import CPUS_A_NODE, RayCluster
 from runner_process import SUBMISSIONS
 from sample_kinds import FINISHED, KINDS
 from sqlalchemy import URL, func, select, text, update
@@ -84,6 +85,10 @@ def _all_ended(jobs: tuple[Job, ...]) -> bool:
     return all(job.ended for job in jobs)
 
 
+def _all_run(jobs: tuple[Job, ...]) -> bool:
+    return all(job.status == "training" for job in jobs)
+
+
 def _some_run(jobs: tuple[Job, ...]) -> bool:
     return any(job.status == "training" for job in jobs)
 
@@ -98,26 +103,46 @@ async def test_processes_that_submit_the_same_at_once_make_each_job_once(site: S
     assert {job_id for job_id, _ in answers} == {job.id for job in await site.jobs()}
 
 
-async def test_jobs_of_a_runner_that_was_killed_are_run_again_and_finished_once(site: Site) -> None:
+async def test_six_running_jobs_of_a_runner_that_was_killed_are_run_again_and_finished_once(site: Site) -> None:
     gate = site.home / "gate"
     for _ in range(6):
         await site.submit("wait", until=str(gate))
-    async with site.process("run") as runner:
-        await site.until(_some_run)
+    async with site.process("wide") as runner:
+        await site.until(_all_run)
         workers = psutil.Process(runner.pid).children()
         runner.kill()
         await runner.wait()
     assert psutil.wait_procs(workers, timeout=10)[1] == []
-    assert _some_run(await site.jobs())
-
+    assert _all_run(await site.jobs())
     gate.touch()
+    await _finish_what_was_left(site)
+    assert sorted(path.name for path in (site.home / "jobs").iterdir()) == []
+
+
+@pytest.mark.parametrize("database_settings", ["sqlite"], indirect=True)
+async def test_the_same_on_a_cluster(site: Site, ray_cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", ray_cluster.address)
+    gate = site.home / "gate"
+    for _ in range(2 * CPUS_A_NODE):
+        await site.submit("wait", until=str(gate))
+    async with site.process("ray") as runner:
+        await site.until(_all_run)
+        pids = {int(job.message) for job in await site.jobs()}
+        runner.kill()
+        await runner.wait()
+    async with asyncio.timeout(30):
+        while any(map(psutil.pid_exists, pids)):  # noqa: ASYNC110 - Ray ends what a lost program has left
+            await asyncio.sleep(0.05)
+    gate.touch()
+    await _finish_what_was_left(site)
+
+
+async def _finish_what_was_left(site: Site) -> None:
     async with Runner(site.database, KINDS, JobSettings(), site.home, clock, "memory://") as successor:
         await successor.run_until_idle()
     jobs = await site.jobs()
-    assert {job.status for job in jobs} == {"completed"}
-    assert max(job.attempts for job in jobs) == 2
+    assert {(job.status, job.attempts) for job in jobs} == {("completed", 2)}
     assert [await site.finishes(job.id) for job in jobs] == [1] * len(jobs)
-    assert sorted(path.name for path in (site.home / "jobs").iterdir()) == []
 
 
 async def test_runners_that_share_a_database_never_run_a_job_twice(site: Site) -> None:

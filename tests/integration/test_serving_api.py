@@ -2,90 +2,25 @@
 
 import json
 import math
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
-from itertools import count
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from forecastle.api.app import application
-from forecastle.auth import users
-from forecastle.auth.passwords import Passwords
-from forecastle.auth.users import Role
-from forecastle.bootstrap import Services, open_services
+from forecastle.bootstrap import Services
 from forecastle.clock import ManualClock
 from forecastle.data import catalogue
 from forecastle.data.options import ImportOptions
-from forecastle.registry import manifest as manifests
-from forecastle.registry import models
-from forecastle.registry.manifest import FeatureColumn, Manifest, TargetFacts
+from forecastle.registry.manifest import FeatureColumn, TargetFacts
 from forecastle.registry.models import Model
 from forecastle.serving.residents import MAX_RESIDENT
-from forecastle.settings import DatabaseSettings, Settings
 
 Publish = Callable[..., Awaitable[Model]]
 SignIn = Callable[..., Awaitable[httpx.AsyncClient]]
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture
-async def services(
-    database_settings: DatabaseSettings, passwords: Passwords, clock: ManualClock, tmp_path: Path
-) -> AsyncIterator[Services]:
-    async with open_services(Settings(home=tmp_path / "home", database=database_settings), clock=clock) as opened:
-        yield replace(opened, passwords=passwords)
-
-
-@pytest.fixture
-def publish(services: Services, make_manifest: Callable[..., Manifest], make_graph: Callable[..., bytes]) -> Publish:
-    seconds = count()
-
-    async def publish(*, bias: float = 0.0, **fields: Any) -> Model:
-        manifest = make_manifest(created_at=NEW_YEAR + timedelta(seconds=next(seconds)), **fields)
-        graph = services.artifacts.put(make_graph(manifest, bias=bias))
-        described = services.artifacts.put(manifests.encode(manifest))
-        async with services.database.write() as session:
-            return await models.publish(session, manifest=manifest, graph_sha256=graph, manifest_sha256=described)
-
-    return publish
-
-
-@pytest.fixture
-async def sign_in(services: Services) -> AsyncIterator[SignIn]:
-    opened: list[httpx.AsyncClient] = []
-    app = application(services)
-
-    async def sign_in(name: str, role: Role = "user") -> httpx.AsyncClient:
-        user = await users.register(
-            services.database,
-            services.passwords,
-            username=name,
-            password="correct horse",
-            role=role,
-            now=services.clock.now(),
-        )
-        headers = {"Authorization": f"Bearer {services.tokens.issue(user)}"}
-        transport = httpx.ASGITransport(app)
-        opened.append(httpx.AsyncClient(transport=transport, base_url="http://test/api/v1", headers=headers))
-        return opened[-1]
-
-    yield sign_in
-    for client in opened:
-        await client.aclose()
-
-
-@pytest.fixture
-async def user(sign_in: SignIn) -> httpx.AsyncClient:
-    return await sign_in("ada")
-
-
-@pytest.fixture
-async def admin(sign_in: SignIn) -> httpx.AsyncClient:
-    return await sign_in("root", "admin")
 
 
 # --- predictions -------------------------------------------------------------------------------------------------
@@ -107,6 +42,7 @@ async def test_a_vector_and_its_names_get_the_same_answer(user: httpx.AsyncClien
         "latency_ms": 0,
         "created_at": "2026-01-01T00:00:00Z",
         "target": {"column": "c", "value": 7.0},
+        "interval": None,
         "features": None,
         "as_of": None,
         "fallback": None,

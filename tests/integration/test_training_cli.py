@@ -1,5 +1,6 @@
 """The command `train`."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -74,9 +75,34 @@ def test_people_are_not_shown_the_log(cli: Cli, recipes: dict[str, str]) -> None
     assert cli("train", recipes["ridge"]).err.startswith("→ forecastle models show ")
 
 
+@pytest.mark.usefixtures("ray_cluster")
+def test_recipes_are_trained_on_a_cluster(cli: Cli, recipes: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORECASTLE_JOBS__EXECUTOR", "ray")
+    done = cli("train", recipes["ridge"], recipes["one-class"], "--json")
+    assert done.code == 10
+    ridge, failed = json.loads(done.out)
+    assert (ridge["status"], failed["status"]) == ("completed", "failed")
+    assert ridge["metrics"]["rmse"] < ridge["baselines"]["mean"]["rmse"]
+    assert "expected 2 to 100 classes" in failed["error"]
+
+
 def test_submitting_does_not_wait(cli: Cli, recipes: dict[str, str]) -> None:
     (made,) = cli("train", recipes["ridge"], "--no-watch", "--json").json
     assert (made["status"], made["metrics"]) == ("pending", None)
+
+
+def test_a_training_is_submitted_on_terms(cli: Cli, recipes: dict[str, str]) -> None:
+    options = ("--priority", "7", "--timeout", "90", "--memory", "900")
+    (made,) = cli("train", recipes["ridge"], *options, "--no-watch", "--json").json
+    job = cli("jobs", "show", made["job_id"], "--json").json
+    assert (job["priority"], job["timeout_s"], job["memory_mb"]) == (7, 90.0, 900)
+
+
+def test_terms_that_cannot_be_kept_are_named_before_anything_is_submitted(cli: Cli, recipes: dict[str, str]) -> None:
+    done = cli("train", recipes["ridge"], "--memory", "1")
+    assert (done.code, done.out) == (4, "")
+    assert "memory_mb: expected megabytes, 64 to" in done.err
+    assert cli("jobs", "list", "--json").json["items"] == []
 
 
 def test_a_failed_training_is_told_and_ends_with_partial_success(cli: Cli, recipes: dict[str, str]) -> None:
@@ -92,7 +118,7 @@ def test_a_failed_training_is_told_and_ends_with_partial_success(cli: Cli, recip
     [
         (
             "misspelt",
-            "misspelt.toml: algorithm: expected one of ridge, logistic, random_forest, lightgbm (did you mean ridge?)",
+            'lightgbm, xgboost, nearest_neighbours (did you mean ridge?), found "rigde"',
         ),
         ("unfit", "unfit.toml: tootal: at character 1: expected a column"),
     ],

@@ -17,13 +17,13 @@ from forecastle.jobs import leases, queue
 from forecastle.jobs.context import JobContext
 from forecastle.jobs.job import Job
 from forecastle.jobs.journal import Journal
-from forecastle.registry import models
+from forecastle.registry import models, removal
 from forecastle.training import worker
 from forecastle.training.errors import BadRecipe
 from forecastle.training.finish import publish_model
 from forecastle.training.order import Order
 from forecastle.training.recipe import Recipe
-from forecastle.training.submit import TrainingSubmission, place, submit_training
+from forecastle.training.submit import TrainingSubmission, check, submit_training
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 RECIPE: dict[str, Any] = {
@@ -52,9 +52,9 @@ class Desk:
 
     async def submit(self, **changes: Any) -> TrainingSubmission:
         recipe, tables = Recipe.parse(RECIPE | changes), TableStore(self.home / "datasets")
-        order = await place(self.database, tables, recipe, now=NOW)
+        await check(self.database, tables, [recipe])
         async with self.database.write() as session:
-            return await submit_training(session, order, owner=None, now=NOW)
+            return await submit_training(session, recipe, owner=None, now=NOW)
 
     async def work_off(self) -> Job:
         """Claim the job that waits, run it, and publish its model in the transaction that completes it."""
@@ -124,7 +124,7 @@ async def test_two_at_once_make_one_job(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("end", ["failed", "cancelled"])
-async def test_one_that_did_not_succeed_may_be_tried_again(desk: Desk, end: str) -> None:
+async def test_a_failed_or_cancelled_model_does_not_block_retries(desk: Desk, end: str) -> None:
     made = await desk.submit()
     assert made.job is not None
     async with desk.database.write() as session:
@@ -146,7 +146,7 @@ async def test_a_deleted_model_may_be_trained_again(desk: Desk) -> None:
     made = await desk.submit()
     await desk.work_off()
     async with desk.database.write() as session:
-        await models.remove(session, made.model_id)
+        await removal.forget(session, (made.model_id,))
     again = await desk.submit()
     assert not again.duplicate
     assert again.model_id != made.model_id

@@ -1,11 +1,13 @@
 """Jobs that worker processes run in tests: good ones, and every way in which one can go wrong."""
 
+import mmap
 import os
 import signal
 import sys
 import time
 import warnings
 from pathlib import Path
+from typing import cast
 
 from forecastle.errors import BadInput
 from forecastle.jobs.context import JobContext
@@ -32,6 +34,15 @@ def wait(payload: JsonObject, context: JobContext) -> JsonObject:
     while not Path(str(payload["until"])).exists():
         time.sleep(0.01)
     return {}
+
+
+def measure(payload: JsonObject, context: JobContext) -> JsonObject:
+    """Tells what it measured, then waits until the file `until` exists."""
+    values = cast("list[float]", payload["values"])
+    for step, value in enumerate(values):
+        context.measure(step, len(values), {"loss": value})
+    context.log(f"measured {len(values)} values")
+    return wait(payload, context)
 
 
 def refuse(payload: JsonObject, context: JobContext) -> JsonObject:
@@ -94,6 +105,12 @@ def chatter(payload: JsonObject, context: JobContext) -> JsonObject:
     return {}
 
 
+def write_long_lines_and_fail(payload: JsonObject, context: JobContext) -> JsonObject:
+    for _ in range(10):
+        context.log("x" * int(str(payload["letters"])))
+    raise ValueError("enough")
+
+
 def describe_worker(payload: JsonObject, context: JobContext) -> JsonObject:
     """What a job finds in its process: thread caps and what was loaded before it."""
     loaded = sorted({name.partition(".")[0] for name in sys.modules})
@@ -113,3 +130,49 @@ def talk(payload: JsonObject, context: JobContext) -> JsonObject:
 def crash(payload: JsonObject, context: JobContext) -> JsonObject:
     os.kill(os.getpid(), signal.SIGSEGV)
     return {}
+
+
+def devour(payload: JsonObject, context: JobContext) -> JsonObject:
+    """Uses more and more memory, a part of it in `children` that it forks, and never gives any back."""
+    for _ in range(int(str(payload.get("children", 0)))):
+        if os.fork() == 0:
+            break
+    held = []
+    while True:
+        held.append(bytearray(os.urandom(1)) * (4 << 20))
+        time.sleep(0.01)
+
+
+def demand(payload: JsonObject, context: JobContext) -> JsonObject:
+    """Asks for far more memory than it may use, and would never use it."""
+    return {"size": len(bytearray(int(str(payload["gb"])) << 30))}
+
+
+def hold(payload: JsonObject, context: JobContext) -> JsonObject:
+    """Uses some memory, maps a file, and forks children that share all of it."""
+    held = bytearray(b"x") * (int(str(payload["mb"])) << 20)
+    with Path(str(payload["file"])).open("rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        checksum = sum(mapped[:: mmap.PAGESIZE])
+        children = [pid for pid in (_fork_sleeper() for _ in range(int(str(payload["children"])))) if pid]
+        time.sleep(0.3)
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+    return {"held": len(held), "checksum": checksum}
+
+
+def _fork_sleeper() -> int:
+    pid = os.fork()
+    if pid == 0:
+        time.sleep(60)
+        os._exit(0)
+    return pid
+
+
+def leave_behind(payload: JsonObject, context: JobContext) -> JsonObject:
+    """Ends in order and keeps memory that the next task in its process has nothing to do with."""
+    left_over.append(bytearray(b"x") * (int(str(payload["mb"])) << 20))
+    return {"pid": os.getpid()}
+
+
+left_over: list[bytearray] = []

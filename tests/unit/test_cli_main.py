@@ -33,7 +33,7 @@ def test_without_a_command_there_is_help_and_no_error(capsys: pytest.CaptureFixt
 
 def test_a_misspelt_command_is_told_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["trian"]) == 2
-    assert capsys.readouterr().err == "error: No such command 'trian'. Did you mean 'train'?\n"
+    assert capsys.readouterr().err == "error: No such command 'trian'. Did you mean 'train', 'retrain'?\n"
 
 
 LOOK_UPS = [f"forecastle.cli.{name}" for name in ("main", "data", "models", "jobs", "user", "db", "config")]

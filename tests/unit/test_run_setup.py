@@ -144,6 +144,10 @@ def test_first_start_sets_up_and_later_ones_only_start(checkout: Checkout) -> No
     assert (second.returncode, second.stderr) == (0, "")
 
 
+def test_check_with_arguments_is_the_products_own(checkout: Checkout) -> None:
+    assert checkout.call("check", "leakage", "recipe.toml")["arguments"] == ["check", "leakage", "recipe.toml"]
+
+
 def test_packages_for_development_are_added_to_those_for_running(checkout: Checkout) -> None:
     checkout.call("serve")
     checkout.keepsake.touch()

@@ -67,7 +67,7 @@ def bars(keep: Keep) -> Dataset:
     ],
 )
 def test_what_the_rows_can_bear_passes(tables: TableStore, keep: Keep, bars: Dataset, change: dict[str, Any]) -> None:
-    check_rows(Recipe.parse(RECIPE | change), bars, {"index": keep("index", hourly(HOURS))}, tables)
+    check_rows(Recipe.parse(RECIPE | change), {"bars": bars, "index": keep("index", hourly(HOURS))}, tables)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_what_they_cannot_is_refused_by_the_name_of_its_field(
     tables: TableStore, bars: Dataset, change: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BadInput) as caught:
-        check_rows(Recipe.parse(RECIPE | change), bars, {}, tables)
+        check_rows(Recipe.parse(RECIPE | change), {"bars": bars}, tables)
     assert caught.value.message == message
     assert len(caught.value.problems) == 1
 
@@ -113,12 +113,12 @@ def test_a_context_needs_one_row_a_time_and_nearly_all_times(tables: TableStore,
         ),
     ):
         with pytest.raises(BadInput) as caught:
-            check_rows(recipe, bars, {"index": keep("index", frame)}, tables)
+            check_rows(recipe, {"bars": bars, "index": keep("index", frame)}, tables)
         assert caught.value.message.startswith(message)
 
 
 def test_a_table_without_time_needs_rows_only(tables: TableStore, keep: Keep) -> None:
     recipe = Recipe.parse(RECIPE | {"target": "close"})
-    check_rows(recipe, keep("homes", pl.DataFrame({"close": range(11)}), time=None), {}, tables)
+    check_rows(recipe, {"bars": keep("homes", pl.DataFrame({"close": range(11)}), time=None)}, tables)
     with pytest.raises(BadInput, match="dataset: expected at least 11 rows to train and test on, found 10"):
-        check_rows(recipe, keep("homes", pl.DataFrame({"close": range(10)}), time=None), {}, tables)
+        check_rows(recipe, {"bars": keep("fewer", pl.DataFrame({"close": range(10)}), time=None)}, tables)

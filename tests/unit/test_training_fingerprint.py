@@ -1,6 +1,7 @@
 """The fingerprint: every field that matters changes it, nothing else does."""
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 
 from forecastle.training.algorithms.catalogue import ALGORITHMS, Hyperparameter
 from forecastle.training.fingerprint import WITHOUT_EFFECT, canonical, fingerprint
-from forecastle.training.recipe import Chronological, Random, Recipe, Target, WalkForward
+from forecastle.training.recipe import Recipe, document_schema
+from forecastle.training.schemes import SPLITS
 
 BASE: dict[str, Any] = {
     "name": "prices",
@@ -23,34 +25,8 @@ BASE: dict[str, Any] = {
     "context": ["QQQ", "VIX"],
     "keys": ["AAPL", "TSLA"],
 }
-OTHER: dict[str, Any] = {
-    "name": "other",
-    "dataset": "other",
-    "features": ["sma(close, 21)", "m = ret(close, 5)", "volume"],
-    "algorithm": "lightgbm",
-    "target": {"column": "open", "transform": "log_return", "horizon": 5, "task": "regression"},
-    "hyperparameters": {"max_depth": 4},
-    "split": {"kind": "chronological"},
-    "seed": 4,
-    "timeframe": "1h",
-    "context": ["QQQ"],
-    "keys": ["AAPL"],
-    "missing": "median",
-    "parent": "01h0000000000000000000000",
-    "tags": ["x"],
-}
-OTHER_TARGET: dict[str, Any] = {
-    "column": "open",
-    "transform": "pct_change",
-    "horizon": 6,
-    "task": "classification",
-    "hidden": ["volume"],
-}
-OTHER_SPLIT: dict[type[Any], dict[str, Any]] = {
-    Chronological: {"test": 0.3},
-    Random: {"test": 0.3},
-    WalkForward: {"train": 99, "test": 21, "step": 7},
-}
+SCHEMA = document_schema()
+Path = tuple[str, ...]
 
 
 def mark(document: dict[str, Any], *, dataset: str = "d" * 64, contexts: dict[str, str] | None = None) -> str:
@@ -59,32 +35,93 @@ def mark(document: dict[str, Any], *, dataset: str = "d" * 64, contexts: dict[st
     return fingerprint(canonical(recipe, dataset, hashes))
 
 
-def test_it_is_a_sha256_in_hexadecimal() -> None:
-    assert re.fullmatch(r"[0-9a-f]{64}", mark(BASE))
+# --- every field of the schema ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("field", Recipe.model_fields)
-def test_each_field_alone_changes_it_unless_it_has_no_effect(field: str) -> None:
-    assert field in OTHER, f"say in OTHER how to change {field}"
-    changed = mark(BASE | {field: OTHER[field]}) != mark(BASE)
-    assert changed == (field not in WITHOUT_EFFECT)
+def alternatives(schema: dict[str, Any]) -> list[dict[str, Any]]:
+    """The schemas of the values that a field may have, besides null."""
+    given = schema.get("anyOf") or schema.get("oneOf")
+    if not given:
+        return [] if schema.get("type") == "null" else [schema]
+    return [inner for each in given for inner in alternatives(each)]
 
 
-@pytest.mark.parametrize("field", Target.model_fields)
-def test_each_field_of_the_target_alone_changes_it(field: str) -> None:
-    assert mark(BASE | {"target": BASE["target"] | {field: OTHER_TARGET[field]}}) != mark(BASE)
+def leaves(schema: dict[str, Any], path: Path = ()) -> Iterator[tuple[Path, dict[str, Any], dict[str, Any]]]:
+    """Path and schema of every field that holds no further ones, with the schema of the part it is in."""
+    for name, entry in schema["properties"].items():
+        for option in alternatives(entry):
+            if "properties" in option:
+                yield from leaves(option, (*path, name))
+            elif "const" not in option:
+                yield (*path, name), option, schema
+
+
+def another(schema: dict[str, Any], value: Any) -> Any:
+    """A value that the schema allows and that is not `value`."""
+    match schema.get("type"):
+        case "integer":
+            return max(schema["minimum"], value or 0) + 1
+        case "number":
+            return (schema["minimum"] + schema.get("maximum", schema.get("exclusiveMaximum"))) / 3
+        case "boolean":
+            return not value
+        case "string":
+            texts = ("7mo", "8mo") if "mo" in schema.get("pattern", "") else ("other", "another")
+            return next(option for option in schema.get("enum", texts) if option != value)
+        case "array":
+            return [*(value or []), another(schema["items"], None)]
+        case "object":
+            return {"max_depth": 4}
+    raise AssertionError(f"say how to change a field of the schema {schema}")
+
+
+def smallest(schema: dict[str, Any]) -> dict[str, Any]:
+    """A part with its required fields only; a kind of split is told by its constant."""
+    fields = {name: schema["properties"][name] for name in schema["required"]}
+    return {name: entry["const"] if "const" in entry else another(entry, None) for name, entry in fields.items()}
+
+
+def get(document: dict[str, Any], path: Path) -> Any:
+    return document.get(path[0]) if len(path) == 1 else get(document.get(path[0], {}), path[1:])
+
+
+def put(document: dict[str, Any], path: Path, value: Any) -> dict[str, Any]:
+    inner = value if len(path) == 1 else put(document.get(path[0], {}), path[1:], value)
+    return document | {path[0]: inner}
+
+
+LEAVES = list(leaves(SCHEMA))
 
 
 @pytest.mark.parametrize(
-    ("kind", "field"),
-    [(kind, field) for kind in OTHER_SPLIT for field in kind.model_fields if field != "kind"],
+    ("path", "schema", "part"), LEAVES, ids=[f"{'.'.join(path)} of {part['title']}" for path, _, part in LEAVES]
 )
-def test_each_field_of_a_split_alone_changes_it(kind: type[Any], field: str) -> None:
-    names: dict[type[Any], str] = {Chronological: "chronological", Random: "random", WalkForward: "walk_forward"}
-    sizes = {"train": 100, "test": 20} if kind is WalkForward else {}
-    split = {"kind": names[kind]} | sizes
-    changed = split | {field: OTHER_SPLIT[kind][field]}
-    assert mark(BASE | {"split": changed}) != mark(BASE | {"split": split})
+def test_each_field_alone_changes_it_unless_it_has_no_effect(
+    path: Path, schema: dict[str, Any], part: dict[str, Any]
+) -> None:
+    before = BASE if path[0] != "split" else BASE | {"split": smallest(part)}
+    value = get(before, path)
+    if value is None:
+        value = part["properties"][path[-1]].get("default")
+    if value is None:  # a step left out is that of the test, so that the first value to come to mind may be it
+        value = another(schema, None)
+    other = "lightgbm" if path == ("algorithm",) else another(schema, value)
+    changed = mark(put(before, path, other)) != mark(before)
+    assert changed == (path[0] not in WITHOUT_EFFECT)
+
+
+def test_each_kind_of_split_has_its_own() -> None:
+    kinds = alternatives(SCHEMA["properties"]["split"])
+    assert len(kinds) == len(SPLITS)
+    assert len({mark(BASE | {"split": smallest(kind)}) for kind in kinds}) == len(kinds)
+
+
+def test_what_has_no_effect_is_a_field() -> None:
+    assert set(SCHEMA["properties"]) >= WITHOUT_EFFECT
+
+
+def test_it_is_a_sha256_in_hexadecimal() -> None:
+    assert re.fullmatch(r"[0-9a-f]{64}", mark(BASE))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +167,9 @@ def test_the_version_of_the_feature_code_changes_it(monkeypatch: pytest.MonkeyPa
         {"target": BASE["target"] | {"hidden": []}},
         {"target": BASE["target"] | {"hidden": None, "column": " close "}},
         {"split": BASE["split"] | {"step": 20}},
-        {"split": BASE["split"] | {"step": None}},
+        {"split": BASE["split"] | {"step": None, "expanding": False}},
+        {"where": None},
+        {"prove_leakage": True},
     ],
     ids=str,
 )

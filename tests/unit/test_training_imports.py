@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-HEAVY = ("sklearn", "lightgbm", "scipy", "onnx")
+HEAVY = ("sklearn", "lightgbm", "xgboost", "scipy", "onnx")
 
 
 def loaded(module: str, among: tuple[str, ...]) -> set[str]:
@@ -32,4 +32,5 @@ def test_importing_it_loads_no_learning_library(module: str) -> None:
 
 def test_a_worker_loads_the_learning_libraries_and_no_database() -> None:
     assert loaded("forecastle.training.algorithms.lightgbm", HEAVY) >= {"sklearn", "lightgbm", "onnx"}
-    assert loaded("forecastle.training.worker", ("sqlalchemy", "aiosqlite", "asyncpg", "fastapi")) == set()
+    unwanted = ("sqlalchemy", "aiosqlite", "asyncpg", "fastapi", "sklearn", "lightgbm", "xgboost", "scipy")
+    assert loaded("forecastle.training.worker", unwanted) == set()

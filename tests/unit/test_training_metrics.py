@@ -32,8 +32,25 @@ def test_classification_agrees_with_scikit_learn(seed: int, rows: int, classes: 
     assert found["accuracy"] == pytest.approx(oracle.accuracy_score(truth, decided))
     assert (found["precision"], found["recall"], found["f1"]) == pytest.approx((precision, recall, f1))
     assert found["log_loss"] == pytest.approx(oracle.log_loss(truth, probabilities, labels=range(classes)))
+    outcomes = np.eye(classes)[truth]
+    brier = ((probabilities - outcomes) ** 2).sum(axis=1).mean() / (2 if classes == 2 else 1)
+    assert found["brier"] == pytest.approx(brier)
     expected = oracle.confusion_matrix(truth, decided, labels=range(classes))
     assert (metrics.confusion(truth, decided, classes=classes) == expected).all()
+
+
+def test_probabilities_that_come_true_as_often_as_they_say_have_no_calibration_error() -> None:
+    truth = np.array([0, 0, 0, 1] * 10 + [1, 1, 1, 0] * 10)
+    second = np.repeat([0.25, 0.75], 40)
+    assert metrics.calibration_error(truth, np.column_stack([1 - second, second])) == pytest.approx(0, abs=1e-15)
+    boasted = np.repeat([0.05, 1.0], 40)
+    found = metrics.calibration_error(truth, np.column_stack([1 - boasted, boasted]))
+    assert found == pytest.approx((0.2 + 0.25) / 2)
+
+
+def test_of_several_classes_the_certainty_of_the_likeliest_is_held_against_how_often_it_is_right() -> None:
+    probabilities = np.tile([0.2, 0.7, 0.1], (10, 1))
+    assert metrics.calibration_error(np.array([1] * 4 + [0] * 6), probabilities) == pytest.approx(0.3)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(0, 4)), min_size=2, max_size=50))

@@ -30,6 +30,27 @@ def test_lightgbm_trains_on_the_carried_copy_and_never_looks_for_the_systems() -
     assert not any(path.startswith(("/lib", "/usr")) and "site-packages" not in path for path in loaded)
 
 
+TRAIN_WITHOUT_THE_SYSTEMS_COPY = """
+import pathlib
+from forecastle.training.algorithms import xgboost
+import numpy
+xgboost.xgboost.train({"nthread": 2}, xgboost.xgboost.DMatrix(numpy.eye(50), numpy.arange(50.0)), 2)
+for line in pathlib.Path("/proc/self/maps").read_text().splitlines():
+    if "libgomp" in line:
+        print(line.split(maxsplit=5)[5])
+"""
+
+
+def test_xgboost_brings_its_own_copy() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", TRAIN_WITHOUT_THE_SYSTEMS_COPY], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.splitlines())
+    assert loaded
+    assert all("site-packages" in path for path in loaded)
+
+
 def test_renaming_moves_nothing() -> None:
     library = b"head\0libgomp-abcdef12.so.1.0.0\0tail"
     renamed = openmp.renamed(library, "libgomp-abcdef12.so.1.0.0")

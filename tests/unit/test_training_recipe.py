@@ -9,7 +9,9 @@ import pytest
 from forecastle.features.plan import MAX_FEATURES
 from forecastle.training.algorithms.catalogue import ALGORITHMS
 from forecastle.training.errors import BadRecipe, RecipeUnreadable
-from forecastle.training.recipe import MAX_TEXT, Recipe, WalkForward, document_schema, load_recipe
+from forecastle.training.fields import MAX_TEXT
+from forecastle.training.recipe import Recipe, document_schema, load_recipe
+from forecastle.training.schemes import WalkForward
 
 SMALLEST: dict[str, Any] = {
     "name": "prices",
@@ -38,6 +40,8 @@ WHOLE: dict[str, Any] = {
     "context": ["QQQ"],
     "keys": ["AAPL"],
     "missing": "median",
+    "where": "close > 1",
+    "prove_leakage": True,
     "parent": "01h0000000000000000000000",
     "tags": ["demo"],
 }
@@ -72,6 +76,24 @@ def test_walk_forward_moves_by_its_test_stretch_unless_told() -> None:
     assert WalkForward(kind="walk_forward", train=10, test=4).stride == 4
 
 
+@pytest.mark.parametrize(
+    "split",
+    [
+        {"kind": "walk_forward", "train": 10, "test": 4, "expanding": True},
+        {"kind": "calendar", "train": "3y", "test": "3mo"},
+        {"kind": "calendar", "train": "expanding", "test": "90d", "step": "30d"},
+        {"kind": "purged_kfold", "folds": 4, "embargo": 5},
+        {"kind": "purged_kfold", "embargo": "2w"},
+        {"kind": "kfold"},
+        {"kind": "stratified_kfold", "folds": 10},
+    ],
+    ids=str,
+)
+def test_every_split_is_written_back(split: dict[str, Any]) -> None:
+    recipe = Recipe.parse(SMALLEST | {"split": split})
+    assert Recipe.parse(recipe.as_json()) == recipe
+
+
 @pytest.mark.parametrize(("transform", "horizon"), [("none", 0), ("log", 0), ("log_return", 1), ("up", 1)])
 def test_a_horizon_left_out_fits_the_transform(transform: str, horizon: int) -> None:
     recipe = Recipe.parse(SMALLEST | {"target": {"column": "close", "transform": transform}})
@@ -103,11 +125,30 @@ def test_a_horizon_left_out_fits_the_transform(transform: str, horizon: int) -> 
         ({"hyperparameters": {"subsample": float("nan")}}, "subsample: expected a number from 0.001 to 1, found NaN"),
         ({"hyperparameters": {"balanced": 1}}, "balanced: expected true or false, found 1"),
         ({"hyperparameters": []}, "hyperparameters: expected a table"),
-        ({"split": {"kind": "walk"}}, "split: expected kind to be one of 'chronological', 'walk_forward', 'random'"),
+        ({"split": {"kind": "walk"}}, "split: expected kind to be one of 'chronological', 'walk_forward', 'calendar'"),
         ({"split": {}}, "split: expected kind to be"),
         ({"split": 3}, "split: expected a table, found 3"),
         ({"split": {"kind": "walk_forward", "train": 0}}, "split.train: expected at least 1, found 0; split.test"),
         ({"split": {"kind": "random", "tset": 0.2}}, "split.tset: expected one of kind, test (did you mean test?)"),
+        (
+            {"split": {"kind": "calendar", "train": "3 years", "test": "0mo"}},
+            'split.train: expected a number and y, mo, w, d or h, such as 3y, 18mo or 90d, found "3 years"; split.test',
+        ),
+        ({"split": {"kind": "calendar", "train": 3, "test": "1mo"}}, "split.train: expected a number and y, mo"),
+        (
+            {"split": {"kind": "calendar", "train": "expanding", "test": "soon"}},
+            'split.test: expected a number and y, mo, w, d or h, such as 3y, 18mo or 90d, found "soon"',
+        ),
+        ({"split": {"kind": "purged_kfold", "folds": 1}}, "split.folds: expected at least 2, found 1"),
+        (
+            {"split": {"kind": "purged_kfold", "embargo": -1}},
+            "split.embargo: expected a whole number of rows, or a number and y, mo, w, d or h, such as .*, found -1",
+        ),
+        ({"split": {"kind": "purged_kfold", "embargo": True}}, "split.embargo: expected a whole number of rows, or a"),
+        ({"split": {"kind": "purged_kfold", "embargo": "5"}}, "split.embargo: expected a number and y, mo, w, d or h"),
+        ({"split": {"kind": "walk_forward", "train": 9, "test": 9, "expanding": 1}}, "split.expanding: expected true"),
+        ({"where": ""}, "where: expected at least 1 character"),
+        ({"prove_leakage": "yes"}, 'prove_leakage: expected true or false, found "yes"'),
         ({"split": {"kind": "chronological", "test": 1}}, "split.test: expected less than 1.0, found 1"),
         ({"split": {"kind": "chronological", "test": float("inf")}}, "split.test: expected a finite number"),
         ({"seed": -1}, "seed: expected at least 0, found -1"),

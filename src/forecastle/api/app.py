@@ -9,10 +9,27 @@ from forecastle import __version__
 from forecastle.api import aliases, docs, problems
 from forecastle.api.middleware import RequestFrame
 from forecastle.api.problems import Problem
-from forecastle.api.routes import access, datasets, features, jobs, models, operations, predictions, training
+from forecastle.api.routes import (
+    access,
+    data_options,
+    datasets,
+    features,
+    job_events,
+    jobs,
+    logs,
+    looking,
+    models,
+    operations,
+    predictions,
+    searches,
+    training,
+)
 from forecastle.bootstrap import Services
 
-ROOMS = tuple(room.router for room in (access, datasets, features, training, jobs, models, predictions))
+DATA = (datasets, data_options, features)
+TRAINING = (training, searches, job_events, jobs, logs)
+MODELS = (looking, models, predictions)
+ROOMS = tuple(room.router for room in (access, *DATA, *TRAINING, *MODELS))
 
 DESCRIPTION = """
 Bring a table, train models on it, ask them for predictions.

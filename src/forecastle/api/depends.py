@@ -1,14 +1,15 @@
 """What routes ask for: the services, and who is asking."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
-from fastapi import Depends, Request
+from fastapi import Depends, Query, Request
 from fastapi.security import OAuth2PasswordBearer
 
 from forecastle.auth import users
 from forecastle.auth.users import User
 from forecastle.bootstrap import Services
 from forecastle.errors import Forbidden, NotFound, Unauthenticated
+from forecastle.jobs.job import NO_TERMS, Terms
 
 bearer = OAuth2PasswordBearer(tokenUrl="/api/v1/auth/login", auto_error=False, description="The token from a login.")
 
@@ -55,3 +56,22 @@ def _admin(user: UserDep) -> User:
 
 EditorDep = Annotated[User, Depends(_editor)]
 AdminDep = Annotated[User, Depends(_admin)]
+
+
+def _terms(
+    priority: Annotated[int | None, Query(description="-100 to 100; the higher is run first. 0 if omitted.")] = None,
+    timeout_s: Annotated[float | None, Query(description="Stop it after so long; settings may say less.")] = None,
+    memory_mb: Annotated[int | None, Query(description="Stop it when it uses more; settings may say less.")] = None,
+) -> dict[str, Any]:
+    NO_TERMS.but(priority=priority, timeout_s=timeout_s, memory_mb=memory_mb).check()
+    return {"priority": priority, "timeout_s": timeout_s, "memory_mb": memory_mb}
+
+
+def _new_terms(given: "GivenTermsDep") -> Terms:
+    return NO_TERMS.but(**given)
+
+
+GivenTermsDep = Annotated[dict[str, Any], Depends(_terms)]
+"""What a request says of a job's terms; None where it says nothing."""
+TermsDep = Annotated[Terms, Depends(_new_terms)]
+"""The terms of a new job."""

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from forecastle.api.problems import BUG, problem_response
+from forecastle.api.streams import MEDIA_TYPE
 from forecastle.clock import Clock
 from forecastle.settings import ServerSettings
 from forecastle.telemetry.metrics import Metrics
@@ -41,12 +42,15 @@ class RequestFrame:
         request_id = self._request_id(scope)
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
+        answered: float | None = None
 
         async def send_framed(message: Message) -> None:
-            nonlocal status
+            nonlocal status, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = MutableHeaders(scope=message)
+                if headers.get("Content-Type", "").startswith(MEDIA_TYPE):  # such an answer lasts as long as it likes
+                    answered = self.clock.monotonic_s()
                 headers["X-Request-ID"] = request_id
                 headers["Server-Timing"] = f"app;dur={(self.clock.monotonic_s() - started) * 1000:.2f}"
                 headers["X-Content-Type-Options"] = "nosniff"
@@ -59,7 +63,7 @@ class RequestFrame:
                 log.exception("request failed", path=scope["path"])
                 if status == 0:
                     await self._answer_bug(scope, send_framed)
-            self._measure(scope, status or 500, self.clock.monotonic_s() - started)
+            self._measure(scope, status or 500, (answered or self.clock.monotonic_s()) - started)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
         limit = self.upload_bytes if _is_upload(scope) else self.settings.max_body_bytes

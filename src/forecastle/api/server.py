@@ -2,7 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
+from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -43,6 +47,8 @@ class Application:
                 await send({"type": "lifespan.startup.failed", "message": error.message})
                 return
             self.door = application(services)
+            # the server would wait for streams that never end
+            stack.enter_context(_first_when_told_to_end(services.job_feed.close))
             await send({"type": "lifespan.startup.complete"})
             await receive()
         await send({"type": "lifespan.shutdown.complete"})
@@ -53,6 +59,31 @@ def from_environment() -> Application:
     settings = load_settings()
     configure_logs(settings.log)
     return Application(settings)
+
+
+@contextlib.contextmanager
+def _first_when_told_to_end(act: Callable[[], None]) -> Iterator[None]:
+    """Do it when a signal asks this process to end, before the server deals with the signal."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    handlers = {number: handle for number, handle in found.items() if callable(handle)}
+    for number, handle in handlers.items():
+        signal.signal(number, partial(_act_first, loop, act, handle))
+    try:
+        yield
+    finally:
+        for number, handle in handlers.items():
+            signal.signal(number, handle)
+
+
+def _act_first(
+    loop: asyncio.AbstractEventLoop, act: Callable[[], None], handle: Callable[..., Any], number: int, frame: Any
+) -> None:
+    loop.call_soon_threadsafe(act)
+    handle(number, frame)
 
 
 @contextlib.asynccontextmanager

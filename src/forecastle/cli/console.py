@@ -98,6 +98,17 @@ def existing(path: Path) -> Path:
     return path
 
 
+@contextmanager
+def about(path: Path) -> Iterator[None]:
+    """Errors inside begin with the file that they are about."""
+    try:
+        yield
+    except BadInput as error:
+        raise BadInput(f"{path}: {error}", problems=error.problems) from error
+    except NotFound as error:
+        raise NotFound(f"{path}: {error}") from error
+
+
 def exit_code(error: ForecastleError) -> Exit:
     """The code of the nearest class in the error's ancestry that has one."""
     return next(EXITS[kind] for kind in type(error).__mro__ if kind in EXITS)

@@ -1,7 +1,8 @@
 """`jobs`: what waits, runs and has ended."""
 
+import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,7 @@ from rich.markup import escape
 
 from forecastle.bootstrap import Stores
 from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, out, plain, progress_bar, run
+from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
 from forecastle.jobs import queue
 from forecastle.jobs.job import Job, LogLine
 from forecastle.types import Page
@@ -17,7 +19,7 @@ app = typer.Typer(help="What waits, runs and has ended.", no_args_is_help=True)
 
 JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.", show_default=False)]
 
-LOG_LINES = 10_000
+PAGE_LINES = 1000
 
 
 @app.command("list")
@@ -41,7 +43,7 @@ def list_jobs(
     if as_json:
         emit_json(page)
         return
-    emit_table(["id", "kind", "status", "progress", "created", "what"], [_row(job) for job in page.items])
+    emit_table(["id", "kind", "status", "priority", "progress", "created", "what"], [_row(job) for job in page.items])
     if page.next is not None:
         hint(f"forecastle jobs list --cursor {page.next}")
 
@@ -61,20 +63,43 @@ def show(
 
 
 @app.command("logs")
-def logs(job_id: JobId, *, as_json: JsonFlag = False) -> None:
+def logs(
+    job_id: JobId,
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with what comes, until it has ended.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
     """What a job logged, the oldest line first."""
 
-    async def work(stores: Stores) -> tuple[LogLine, ...]:
-        async with stores.database.read() as session:
-            await queue.get(session, job_id)
-            return await queue.logs(session, job_id, limit=LOG_LINES)
+    async def work(stores: Stores) -> None:
+        lines = _logged(stores, job_id, follow=follow)
+        if as_json and not follow:
+            emit_json([line async for line in lines])
+            return
+        async for line in lines:
+            _print(line, as_json=as_json)
 
-    lines = run(work)
-    if as_json:
-        emit_json(lines)
-    else:
-        for line in lines:
-            out.print(f"{line.at:%H:%M:%S}  {line.text}", markup=False, highlight=False, soft_wrap=True)
+    run(work)
+
+
+@app.command("retry")
+def retry(
+    job_id: JobId,
+    *,
+    priority: PriorityOption = None,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
+    as_json: JsonFlag = False,
+) -> None:
+    """Submit a job that failed or was cancelled once more, on the same terms or on others."""
+
+    async def work(stores: Stores) -> Job:
+        async with stores.database.write() as session:
+            old = await queue.get(session, job_id)
+            terms = old.terms.but(priority=priority, timeout_s=timeout, memory_mb=memory)
+            return (await queue.retry(session, job_id, now=stores.clock.now(), terms=terms)).job
+
+    _show(run(work), as_json=as_json)
 
 
 @app.command("cancel")
@@ -86,6 +111,30 @@ def cancel(job_id: JobId, *, as_json: JsonFlag = False) -> None:
             return await queue.cancel(session, job_id, now=stores.clock.now())
 
     _show(run(work), as_json=as_json)
+
+
+async def _logged(stores: Stores, job_id: str, *, follow: bool) -> AsyncIterator[LogLine]:
+    """The job's lines so far or, to follow it, until it has ended."""
+    after = 0
+    while True:
+        async with stores.database.read() as session:
+            complete = (await queue.get(session, job_id)).ended or not follow
+            lines = await queue.logs(session, job_id, after=after, limit=PAGE_LINES)
+        for line in lines:
+            yield line
+            after = line.number
+        if complete and len(lines) < PAGE_LINES:
+            return
+        if not lines:
+            await asyncio.sleep(queue.WATCH_S)
+
+
+def _print(line: LogLine, *, as_json: bool) -> None:
+    if as_json:  # an object a line, for whoever reads along
+        out.file.write(json.dumps(plain(line)) + "\n")
+    else:
+        out.print(f"{line.at:%H:%M:%S}  {line.text}", markup=False, highlight=False, soft_wrap=True)
+    out.file.flush()
 
 
 async def _get(stores: Stores, job_id: str) -> Job:
@@ -108,7 +157,10 @@ def _show(job: Job, *, as_json: bool) -> None:
     emit_table(["field", "value"], [[name, _text(value)] for name, value in facts.items() if value or value == 0])
     if job.error:
         err.print(f"[red]✗[/] {escape(str(job.error))}", highlight=False, soft_wrap=True)
-    hint(f"forecastle jobs logs {job.id}" if job.ended else f"forecastle jobs show {job.id} --watch")
+    if job.status in queue.RETRIABLE:
+        hint(f"forecastle jobs logs {job.id}    forecastle jobs retry {job.id}")
+    else:
+        hint(f"forecastle jobs logs {job.id}" if job.ended else f"forecastle jobs show {job.id} --watch")
 
 
 def _text(value: object) -> str:
@@ -118,4 +170,5 @@ def _text(value: object) -> str:
 def _row(job: Job) -> Sequence[object]:
     recipe = job.payload.get("document", job.payload)
     what = job.error or job.message or recipe.get("name")
-    return [job.id, job.kind, job.status, f"{job.progress:.0%}", f"{job.created_at:%Y-%m-%d %H:%M:%S}", what]
+    created = f"{job.created_at:%Y-%m-%d %H:%M:%S}"
+    return [job.id, job.kind, job.status, job.priority, f"{job.progress:.0%}", created, what]

@@ -7,50 +7,73 @@ from typing import Annotated
 import typer
 
 from forecastle.bootstrap import Stores
+from forecastle.cli import model_filters as wanted
+from forecastle.cli import model_views
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
-from forecastle.cli.verdict import MEASURES, judge
-from forecastle.registry import models
+from forecastle.errors import BadInput
+from forecastle.registry import leaderboard, models
 from forecastle.registry.describe import rank, read_manifest
-from forecastle.registry.manifest import Manifest
+from forecastle.registry.folds import fold_table
+from forecastle.registry.leaderboard import CREATED
+from forecastle.registry.manifest import Leakage, Manifest
+from forecastle.registry.measures import HEADLINES, Direction, direction
 from forecastle.registry.models import Model
-from forecastle.registry.removal import remove_model
+from forecastle.registry.removal import Children, remove_all, remove_model
 from forecastle.types import Page
 
-app = typer.Typer(help="Trained models: metrics, stages, removal.", no_args_is_help=True)
+app = typer.Typer(help="Trained models: leaderboard, comparison, reports, lineage, stages.", no_args_is_help=True)
 
-Wanted = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
+IdOrName = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
 ModelId = Annotated[str, typer.Argument(help="As `models list` shows it.", show_default=False)]
 
 
 @app.command("list")
-def list_models(
-    name: Annotated[str | None, typer.Option(help="Only versions of this name.")] = None,
-    stage: Annotated[str | None, typer.Option(help="dev, staging, production or archived.")] = None,
+def list_models(  # noqa: PLR0917 - a listing has many filters
+    name: wanted.Name = None,
+    stage: wanted.Stage = None,
+    task: wanted.Task = None,
+    algorithm: wanted.Algorithm = None,
+    dataset: wanted.Dataset = None,
+    tag: wanted.Tag = None,
+    parent: wanted.Parent = None,
+    cohort: wanted.Cohort = None,
+    group: wanted.Group = None,
+    owner: wanted.Owner = None,
+    since: wanted.Since = None,
+    until: wanted.Until = None,
+    text: wanted.Containing = None,
+    sort: Annotated[str, typer.Option(metavar="MEASURE", help="created, skill or any measure.")] = CREATED,
+    order: Annotated[
+        Direction | None, typer.Option(help="Left out, the newest or the best come first.", show_default=False)
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
     *,
     as_json: JsonFlag = False,
 ) -> None:
-    """Models, the newest first."""
+    """Models, the newest first, or the best first by a measure."""
+    exact = {"name": name, "stage": stage, "task": task, "algorithm": algorithm, "dataset": dataset, "text": text}
+    exact |= {"tag": tag, "parent": parent, "cohort": cohort, "group": group}
 
     async def work(stores: Stores) -> Page[Model]:
         async with stores.database.read() as session:
-            return await models.list_models(session, name, stage, limit=limit, cursor=cursor)
+            filters = await wanted.read_filters(session, owner=owner, since=since, until=until, **exact)
+            return await leaderboard.list_models(session, filters, sort=sort, order=order, limit=limit, cursor=cursor)
 
     page = run(work)
     if as_json:
         emit_json(page)
         return
-    header = ["id", "name", "version", "stage", "algorithm", "judged by", "out of sample", "baseline", "created"]
-    emit_table(header, [_row(model) for model in page.items])
+    header = [*("id", "name", "version", "stage", "algorithm", "dataset"), *("judged by", "out of sample", "baseline")]
+    emit_table([*header, "skill", "created"], [_row(model, sort) for model in page.items])
     if page.next is not None:
-        hint(f"forecastle models list --cursor {page.next}")
+        hint(f"the next page: the same command with --cursor {page.next}")
     elif not page.items:
         hint("forecastle train RECIPE.toml")
 
 
 @app.command("show")
-def show(model: Wanted, *, as_json: JsonFlag = False) -> None:
+def show(model: IdOrName, *, as_json: JsonFlag = False) -> None:
     """One model: recipe, metrics beside baselines, importances, proof of parity."""
 
     async def work(stores: Stores) -> tuple[Model, Manifest]:
@@ -60,15 +83,22 @@ def show(model: Wanted, *, as_json: JsonFlag = False) -> None:
 
     found, manifest = run(work)
     if as_json:
-        verdict = judge(found)
+        verdict = found.verdict
         emit_json({**plain(found), "verdict": verdict and verdict.as_json(), "manifest": plain(manifest)})
         return
     emit_table(["field", "value"], _facts(found, manifest))
     emit_table(["measure", found.algorithm, *found.baselines], _measures(found), title="\nout of sample")
+    windows = fold_table(manifest)
+    emit_table(windows.columns, windows.rows, title="\nwindows")
     ranking = rank(manifest)
     rows = [[each.feature, f"{each.importance:.4g}"] for each in ranking.features]
     emit_table(["feature", ranking.method or "importance"], rows, title="\nimportances")
-    hint(f"forecastle predict {found.name} --features '[…]'    forecastle models promote {found.id} production")
+    hint(f"forecastle models report {found.id}    forecastle models promote {found.id} production")
+
+
+app.command("compare")(model_views.compare)
+app.command("lineage")(model_views.lineage)
+app.command("report")(model_views.report)
 
 
 @app.command("promote")
@@ -88,9 +118,63 @@ def promote(
 
 
 @app.command("remove")
-def remove(model_id: ModelId, *, as_json: JsonFlag = False) -> None:
+def remove(
+    model_id: ModelId,
+    cascade: Annotated[bool, typer.Option("--cascade", help="Remove the models made from it too.")] = False,
+    keep_children: Annotated[
+        bool, typer.Option("--keep-children", help="Leave them, with its id as part of their history.")
+    ] = False,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
     """Remove a model; predictions it made stay in the history."""
-    _done(run(lambda stores: remove_model(stores.database, stores.artifacts, model_id)), as_json=as_json)
+    if cascade and keep_children:
+        raise BadInput.at("--keep-children", expected="nothing beside --cascade", found="--keep-children")
+    children: Children = "cascade" if cascade else "keep" if keep_children else "refuse"
+    removed = run(lambda stores: remove_model(stores.database, stores.artifacts, model_id, children=children))
+    if as_json:
+        emit_json({**plain(removed.model), "descendants": removed.descendants})
+        return
+    _done(removed.model, as_json=False)
+    if removed.descendants:
+        hint(f"{len(removed.descendants)} models made from it went too")
+
+
+@app.command("remove-all")
+def remove_many(  # noqa: PLR0917 - a listing has many filters
+    name: wanted.Name = None,
+    stage: wanted.Stage = None,
+    task: wanted.Task = None,
+    algorithm: wanted.Algorithm = None,
+    dataset: wanted.Dataset = None,
+    tag: wanted.Tag = None,
+    parent: wanted.Parent = None,
+    cohort: wanted.Cohort = None,
+    group: wanted.Group = None,
+    owner: wanted.Owner = None,
+    since: wanted.Since = None,
+    until: wanted.Until = None,
+    text: wanted.Containing = None,
+    confirm: Annotated[
+        str | None, typer.Option(help="yes; anything else only tells how many would go.", show_default=False)
+    ] = None,
+    *,
+    as_json: JsonFlag = False,
+) -> None:
+    """Remove every model that passes the filters, or all. Those that stay keep the id of a parent that went."""
+    exact = {"name": name, "stage": stage, "task": task, "algorithm": algorithm, "dataset": dataset, "text": text}
+    exact |= {"tag": tag, "parent": parent, "cohort": cohort, "group": group}
+
+    async def work(stores: Stores) -> int:
+        async with stores.database.read() as session:
+            filters = await wanted.read_filters(session, owner=owner, since=since, until=until, **exact)
+        return await remove_all(stores.database, stores.artifacts, filters, confirmation=confirm)
+
+    count = run(work)
+    if as_json:
+        emit_json({"removed": count})
+    else:
+        emit_table(["removed"], [[f"{count:,}"]])
 
 
 def _done(model: Model, *, as_json: bool) -> None:
@@ -100,23 +184,27 @@ def _done(model: Model, *, as_json: bool) -> None:
         emit_table(["id", "name", "version", "stage"], [[model.id, model.name, model.version, model.stage]])
 
 
-def _row(model: Model) -> Sequence[object]:
-    verdict = judge(model)
+def _row(model: Model, sort: str) -> Sequence[object]:
+    measure = sort if sort in model.metrics else HEADLINES[model.task]
+    naive = [each[measure] for each in model.baselines.values() if measure in each]
+    best = max if direction(measure) == "desc" else min
     return [
         model.id,
         model.name,
         model.version,
         model.stage,
         model.algorithm,
-        MEASURES[model.task],
-        _number(model.metrics.get(MEASURES[model.task])),
-        _number(verdict.baseline) if verdict else None,
+        model.dataset,
+        measure,
+        _number(model.metrics.get(measure)),
+        _number(best(naive, default=None)),
+        None if model.skill is None else f"{model.skill:+.1%}",
         f"{model.created_at:%Y-%m-%d %H:%M:%S}",
     ]
 
 
 def _judged(model: Model) -> str | None:
-    verdict = judge(model)
+    verdict = model.verdict
     if verdict is None:
         return None
     numbers = f"{verdict.measure} {verdict.value:.5g} against {verdict.baseline:.5g}"
@@ -132,18 +220,29 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
         ["predicts", f"{target.expression} ({target.transform}){ahead}, {model.task}"],
         ["dataset", manifest.dataset],
         ["features", ", ".join(column.name for column in manifest.features)],
+        ["pruned", ", ".join(manifest.pruned) or None],
         ["classes", ", ".join(manifest.classes) or None],
         [
             "trained on",
             f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows",
         ],
+        ["confined to", manifest.regime and manifest.regime.expression],
         ["best naive forecast", _judged(model)],
         ["equals its training", f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"],
+        ["looks ahead", _proof(manifest.leakage)],
         ["fingerprint", model.fingerprint],
         ["parent", model.parent],
+        ["search", model.cohort],
+        ["batch", model.group],
         ["tags", ", ".join(model.tags) or None],
         ["created", f"{model.created_at:%Y-%m-%d %H:%M:%S}"],
     ]
+
+
+def _proof(leakage: Leakage) -> str:
+    if leakage.status != "proven":
+        return leakage.status
+    return f"no: {leakage.status} at {leakage.cuts:,} cuts over {leakage.rows:,} rows"
 
 
 def _measures(model: Model) -> Sequence[Sequence[object]]:

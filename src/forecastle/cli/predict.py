@@ -11,10 +11,11 @@ from forecastle.bootstrap import Services
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, err, hint, plain, run_serving
 from forecastle.errors import BadInput
 from forecastle.registry.predictor import Row
-from forecastle.serving.moments import Moment, read_time
+from forecastle.serving.moments import Moment
 from forecastle.serving.predict import Caller, predict_at
 from forecastle.serving.predict import predict as predict_row
 from forecastle.serving.prediction import Prediction
+from forecastle.serving.times import read_time
 
 
 def predict(

@@ -1,238 +1,136 @@
-"""`train`: submit recipes and see them through."""
+"""`train`: submit recipes, batches and searches, and see them through."""
 
-import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeAlias
 
 import typer
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from forecastle.bootstrap import Stores, build_runner
-from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, existing, hint, run
-from forecastle.cli.verdict import judge
-from forecastle.errors import BadInput, NotFound
-from forecastle.jobs import leases, lifeline, queue
-from forecastle.jobs.job import Job
-from forecastle.registry import models
-from forecastle.registry.describe import read_manifest
-from forecastle.registry.manifest import Manifest
-from forecastle.registry.models import Model
-from forecastle.training.order import Order
-from forecastle.training.recipe import Recipe, load_recipe
-from forecastle.training.submit import TrainingSubmission, place, submit_training
+from forecastle.bootstrap import Stores
+from forecastle.cli import hunts, trainings
+from forecastle.cli.console import Exit, JsonFlag, about, emit_json, existing, run
+from forecastle.cli.hunts import Hunt
+from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
+from forecastle.cli.trainings import Training
+from forecastle.cli.watching import see_through
+from forecastle.jobs.job import NO_TERMS, Terms
+from forecastle.training import submit
+from forecastle.training.batch import is_batch, parse_batch, submit_batch
+from forecastle.training.documents import read_document
+from forecastle.training.recipe import Recipe
+from forecastle.training.search.document import is_search, parse_search
+from forecastle.training.search.start import CheckedSearch, begin_search, check_search, get_going
 
-POLL_S = 0.2
+Work: TypeAlias = "Training | Hunt"
 
 
 @dataclass(frozen=True, slots=True)
-class Training:
-    """A recipe file and what became of it."""
+class File:
+    """A file and what it declares."""
 
     path: Path
-    recipe: Recipe
-    submission: TrainingSubmission
-    job: Job | None
-    model: Model | None = None
-    manifest: Manifest | None = None
+    document: dict[str, Any]
+    recipes: tuple[Recipe, ...]
+    """Four of a batch, none of a search."""
 
-    @property
-    def status(self) -> str:
-        """Of its job; of a model whose job is gone, completed."""
-        return self.job.status if self.job else self.submission.status
+    @classmethod
+    def read(cls, path: Path) -> "File":
+        """Everything that can be said of it without its tables.
 
-    @property
-    def label(self) -> str:
-        """Name and algorithm."""
-        return f"{self.recipe.name} · {self.recipe.algorithm}"
-
-    @property
-    def model_id(self) -> str:
-        """Of the model that there is, or will be."""
-        kept = self.job.result if self.job else None
-        return str(kept["model_id"]) if kept else self.submission.model_id
+        Raises:
+            BadRecipe: it cannot be read, or a field cannot be used.
+        """
+        document = dict(read_document(existing(path)))
+        with about(path):
+            if is_search(document):
+                parse_search(document)
+                return cls(path, document, ())
+            return cls(path, document, parse_batch(document) if is_batch(document) else (Recipe.parse(document),))
 
 
 def train(
-    recipes: Annotated[list[Path], typer.Argument(metavar="RECIPE...", help="TOML or JSON files.", show_default=False)],
+    recipes: Annotated[
+        list[Path], typer.Argument(metavar="FILE...", help="Recipes in TOML or JSON.", show_default=False)
+    ],
     *,
-    watch: Annotated[bool, typer.Option("--watch/--no-watch", help="Wait for the models, or submit only.")] = True,
+    watch: Annotated[
+        bool, typer.Option("--watch/--no-watch", help="Wait, with the progress of each, or submit only.")
+    ] = True,
+    priority: PriorityOption = None,
+    timeout: TimeoutOption = None,
+    memory: MemoryOption = None,
     as_json: JsonFlag = False,
 ) -> None:
     """Train a model from each recipe. A recipe that was trained before is recognised.
 
+    A recipe with a part `search` is many: all that its space holds, or some drawn from it; the best come first. One
+    with a part `batch` is four: open, close, high and low.
+
     When no server or runner is working on this home, the training runs here.
     """
-    loaded = [(path, load_recipe(existing(path))) for path in recipes]
-    trainings = run(lambda stores: _train(stores, loaded, watch=watch))
+    files = [File.read(path) for path in recipes]
+    terms = NO_TERMS.but(priority=priority, timeout_s=timeout, memory_mb=memory)
+    work = run(lambda stores: _train(stores, files, terms, watch=watch))
+    single = [each for each in work if isinstance(each, Training)]
+    searched = [each for each in work if isinstance(each, Hunt)]
     if as_json:
-        emit_json([_facts(training) for training in trainings])
+        emit_json([each.facts for each in work])
     else:
-        _show(trainings)
-    if any(training.status in {"failed", "cancelled"} for training in trainings):
+        if single:
+            trainings.show(single)
+        for hunt in searched:
+            hunts.show(hunt)
+    if any(each.status in {"failed", "cancelled"} for each in single) or not all(hunt.is_whole for hunt in searched):
         raise typer.Exit(Exit.PARTIAL)
 
 
-async def _train(stores: Stores, recipes: Sequence[tuple[Path, Recipe]], *, watch: bool) -> list[Training]:
-    trainings = await _submit(stores, recipes)
-    if watch and any(training.job and not training.job.ended for training in trainings):
-        trainings = await _see_through(stores, trainings)
-    return [await _with_model(stores, training) for training in trainings]
-
-
-async def _with_model(stores: Stores, training: Training) -> Training:
-    if training.status != "completed":
-        return training
-    async with stores.database.read() as session:
-        model = await models.get(session, training.model_id)
-    return replace(training, model=model, manifest=await asyncio.to_thread(read_manifest, stores.artifacts, model))
-
-
-async def _submit(stores: Stores, recipes: Sequence[tuple[Path, Recipe]]) -> list[Training]:
-    """All of them or, when one does not fit its tables, none."""
-    orders = [await _place(stores, path, recipe) for path, recipe in recipes]
-    async with stores.database.write() as session:
-        made = [await submit_training(session, order, owner=None, now=stores.clock.now()) for order in orders]
-    return [Training(path, recipe, each, each.job) for (path, recipe), each in zip(recipes, made, strict=True)]
-
-
-async def _place(stores: Stores, path: Path, recipe: Recipe) -> Order:
-    try:
-        return await place(stores.database, stores.tables, recipe, now=stores.clock.now())
-    except BadInput as error:
-        raise BadInput(f"{path}: {error}", problems=error.problems) from error
-    except NotFound as error:
-        raise NotFound(f"{path}: {error}") from error
-
-
-async def _see_through(stores: Stores, trainings: Sequence[Training]) -> list[Training]:
-    """Wait until every job has ended; where nobody works on them, do it here."""
-    bars = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[doing]}"),
-        TimeElapsedColumn(),
-        console=err,
-        disable=not err.is_terminal,
-    )
-    async with _worked_off(stores) as work:
-        with bars:
-            tasks = [bars.add_task(training.label, total=1.0, doing="") for training in trainings]
-            while not work.done():
-                trainings = await _look(stores, trainings)
-                for task, training in zip(tasks, trainings, strict=True):
-                    bars.update(task, **_progress(training))
-                if all(training.job is None or training.job.ended for training in trainings):
-                    break
-                await asyncio.sleep(POLL_S)
-    return list(trainings)
-
-
-def _progress(training: Training) -> dict[str, Any]:
-    if training.job is None or training.status == "completed":
-        return {"completed": 1.0, "doing": "known already" if training.submission.duplicate else "done"}
-    return {"completed": training.job.progress, "doing": training.job.message or training.status}
-
-
-async def _look(stores: Stores, trainings: Sequence[Training]) -> list[Training]:
+async def _train(stores: Stores, files: Sequence[File], terms: Terms, *, watch: bool) -> list[Work]:
+    work = await _submit(stores, files, terms)
+    if watch:
+        work = await see_through(stores, work)
     async with stores.database.read() as session:
         return [
-            replace(training, job=await queue.get(session, training.job.id)) if training.job else training
-            for training in trainings
+            await each.with_best(session)
+            if isinstance(each, Hunt)
+            else await each.with_model(session, stores.artifacts)
+            for each in work
         ]
 
 
-@asynccontextmanager
-async def _worked_off(stores: Stores) -> AsyncIterator[asyncio.Task[None]]:
-    """While inside, someone works the queue off: a runner of this process whenever there is no other.
-
-    The task that is yielded ends early only with the error that stopped the runner.
-    """
-    stop = asyncio.Event()
-    work = asyncio.create_task(_stand_in(stores, stop))
-    try:
-        yield work
-    finally:
-        stop.set()
-        await work
-
-
-async def _stand_in(stores: Stores, stop: asyncio.Event) -> None:
-    while not stop.is_set():
-        if not await _has_runner(stores):
-            async with build_runner(stores) as runner:
-                await runner.run_forever(stop)
-        await asyncio.sleep(POLL_S)
-
-
-async def _has_runner(stores: Stores) -> bool:
-    async with stores.database.read() as session:
-        runners = await leases.live_runners(session, now=stores.clock.now())
-    return any(not lifeline.is_cut(stores.settings.home / "jobs", runner) for runner in runners)
+async def _submit(stores: Stores, files: Sequence[File], terms: Terms) -> list[Work]:
+    """All of them or, when one does not fit its tables, none; in the order of the files."""
+    terms.check()
+    checked: dict[int, CheckedSearch] = {}
+    for place, file in enumerate(files):
+        with about(file.path):
+            await submit.check(stores.database, stores.tables, file.recipes)
+            if is_search(file.document):
+                checked[place] = await check_search(
+                    stores.database, stores.tables, file.document, owner=None, now=stores.clock.now(), terms=terms
+                )
+    work: dict[int, list[Work]] = {}
+    async with stores.database.write() as session:
+        for place, file in enumerate(files):
+            with about(file.path):
+                if place in checked:
+                    await begin_search(session, checked[place], now=stores.clock.now())
+                else:
+                    work[place] = await _queue(stores, session, file, terms)
+    for place, search in checked.items():
+        standing = await get_going(stores.database, stores.artifacts, search, now=stores.clock.now())
+        work[place] = [Hunt(str(files[place].path), standing)]
+    return [each for place in sorted(work) for each in work[place]]
 
 
-def _facts(training: Training) -> dict[str, Any]:
-    model, manifest = training.model, training.manifest
-    verdict = judge(model) if model else None
-    return {
-        "recipe": str(training.path),
-        "name": training.recipe.name,
-        "algorithm": training.recipe.algorithm,
-        "status": training.status,
-        "duplicate": training.submission.duplicate,
-        "job_id": training.job.id if training.job else None,
-        "model_id": training.model_id,
-        "model_name": training.submission.name,
-        "fingerprint": training.submission.fingerprint,
-        "version": model.version if model else None,
-        "trained_rows": manifest.trained_rows if manifest else None,
-        "fit_seconds": manifest.fit_seconds if manifest else None,
-        "metrics": model.metrics if model else None,
-        "baselines": model.baselines if model else None,
-        "verdict": verdict.as_json() if verdict else None,
-        "error": training.job.error if training.job else None,
-    }
-
-
-def _show(trainings: Sequence[Training]) -> None:
-    emit_table(
-        [
-            *("recipe", "algorithm", "status", "trained on"),
-            *("judged by", "out of sample", "best naive forecast", "verdict"),
-        ],
-        [_row(training) for training in trainings],
-    )
-    for training in trainings:
-        if training.job and training.job.error:
-            err.print(f"[red]✗[/] {escape(f'{training.path}: {training.job.error}')}", highlight=False, soft_wrap=True)
-    made = next((training.model for training in trainings if training.model), None)
-    if made:
-        hint(f"forecastle models show {made.id}    forecastle predict {made.name}")
-    elif all(training.job and not training.job.ended for training in trainings):
-        hint("forecastle jobs list")
-
-
-def _row(training: Training) -> Sequence[str | None]:
-    manifest = training.manifest
-    effort = f"{manifest.trained_rows:,} rows, {manifest.fit_seconds:.2f} s" if manifest else None
-    return [training.recipe.name, training.recipe.algorithm, _outcome(training), effort, *_score(training.model)]
-
-
-def _outcome(training: Training) -> str:
-    submission = training.submission
-    if not submission.duplicate:
-        return training.status
-    known = "known already" if submission.name == training.recipe.name else f"known as {submission.name}"
-    return f"{training.status}, {known}"
-
-
-def _score(model: Model | None) -> Sequence[str | None]:
-    """The measure, its value, the best baseline's with its name, and which of them is better."""
-    verdict = judge(model) if model else None
-    if verdict is None:
-        return [None] * 4
-    best = f"{verdict.baseline:.5g} {verdict.baseline_name}"
-    return [verdict.measure, f"{verdict.value:.5g}", best, str(verdict)]
+async def _queue(stores: Stores, session: AsyncSession, file: File, terms: Terms) -> list[Work]:
+    now, source = stores.clock.now(), str(file.path)
+    if is_batch(file.document):
+        made = await submit_batch(session, file.recipes, owner=None, now=now, terms=terms)
+        pairs = zip(file.recipes, made.trainings, strict=True)
+        return [Training.of(source, recipe, training, group=made.group) for recipe, training in pairs]
+    (recipe,) = file.recipes
+    return [
+        Training.of(source, recipe, await submit.submit_training(session, recipe, owner=None, now=now, terms=terms))
+    ]

@@ -6,7 +6,8 @@ A message reads `FILE: line N, column C: expected …, found …; what to do`.
     ├── BadTable                   a file cannot be read as a table: file, line, column, expected, found
     └── BadDatasetName             a name that cannot be used
     NotFound
-    └── DatasetNotFound            no dataset of that name
+    ├── DatasetNotFound            no dataset of that name
+    └── SymbolNotFound             no dataset holds that series
     Conflict
     └── DatasetExists              the name is taken by other content
     Unavailable
@@ -15,6 +16,8 @@ A message reads `FILE: line N, column C: expected …, found …; what to do`.
     ForecastleError
     └── ImportAbandoned            whoever wanted the table went away
 """
+
+from collections.abc import Sequence
 
 from forecastle.errors import BadInput, Conflict, FieldProblem, ForecastleError, NotFound, Unavailable, clip
 
@@ -57,6 +60,17 @@ class DatasetNotFound(NotFound):
     def __init__(self, name: str) -> None:
         self.name = name
         super().__init__(f"no dataset is named {clip(name)!r}")
+
+
+class SymbolNotFound(NotFound):
+    """No dataset holds this series."""
+
+    code = "SYMBOL_NOT_FOUND"
+
+    def __init__(self, symbol: str, *, near: Sequence[str] = ()) -> None:
+        self.symbol = symbol
+        hint = f"; did you mean {', '.join(near)}?" if near else ""
+        super().__init__(f"no dataset holds {clip(symbol)!r}{hint}")
 
 
 class DatasetExists(Conflict):

@@ -153,7 +153,7 @@ class Engine:
     def _settled(self, values: Values) -> Values:
         """The values with infinities made missing, to be kept."""
         observed = np.isfinite(values)
-        if np.isinf(values[~observed]).any():
+        if np.isinf(values.reshape(-1)[np.flatnonzero(~observed)]).any():
             values = np.where(observed, values, np.nan)
         self._observed[id(values)] = observed
         return values

@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
+from functools import lru_cache
 
 from forecastle.features.errors import BadExpression
 from forecastle.features.functions import ALIASES, CATALOGUE
@@ -40,9 +41,12 @@ MAX_DEPTH = 30
 MAX_NODES = 256
 MAX_ROLES = 8
 MAX_NAME = 300
+REMEMBERED = 4096
+"""Texts whose trees are kept: the recipes of a search repeat them over and over."""
 COMPARISONS = frozenset({"<", "<=", ">", ">=", "==", "!="})
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse(text: str) -> Expression:
     """The tree of an expression; `str` gives its canonical text.
 
@@ -56,6 +60,7 @@ def parse(text: str) -> Expression:
     return _Parser(text, tokens).whole()
 
 
+@lru_cache(maxsize=REMEMBERED)
 def parse_entry(text: str) -> tuple[str, Expression]:
     """Name and tree of an entry `name = expression` or `expression`, which is then its own name.
 

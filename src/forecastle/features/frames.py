@@ -167,7 +167,7 @@ def _aggregate(name: str, names: Sequence[str]) -> pl.Expr:
         case "low":
             return pl.col(name).min()
         case "volume":
-            return pl.when(known.len() > 0).then(pl.col(name).sum())
+            return pl.when(known.len() > 0).then(_total(pl.col(name)))
         case "vwap":
             return _weighted(name, names)
         case _:
@@ -177,11 +177,18 @@ def _aggregate(name: str, names: Sequence[str]) -> pl.Expr:
 def _weighted(name: str, names: Sequence[str]) -> pl.Expr:
     """Mean weighted by volume; the plain mean where nothing was traded or volumes are unknown."""
     volume = next((other for other in names if plain(other) == "volume"), None)
+    count = pl.col(name).count()
+    mean = pl.when(count > 0).then(_total(pl.col(name)) / count)
     if volume is None:
-        return pl.col(name).mean()
+        return mean
     weight = pl.when(pl.col(name).is_not_null()).then(pl.col(volume).fill_null(0)).otherwise(0)
-    weighted = (pl.col(name) * weight).sum() / weight.sum()
-    return pl.when(weight.sum() > 0).then(weighted).otherwise(pl.col(name).mean())
+    traded = _total(weight)
+    return pl.when(traded > 0).then(_total(pl.col(name) * weight) / traded).otherwise(mean)
+
+
+def _total(values: pl.Expr) -> pl.Expr:
+    """The sum over a bar from that bar's values alone: the plain one adds in another order in another table."""
+    return values.fill_null(0).implode().list.sum()
 
 
 def _latest(frame: pl.DataFrame, time: str) -> datetime | None:

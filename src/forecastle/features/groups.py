@@ -60,6 +60,15 @@ class Groups:
         return np.repeat(self.bounds[:-1], np.diff(self.bounds))
 
     @cached_property
+    def is_series(self) -> bool:
+        """Whether no two rows of a group share a time."""
+        if self.times is None or self.size == 0:
+            return True
+        same = self.times[1:] == self.times[:-1]
+        same[self.bounds[1:-1] - 1] = False
+        return not same.any()
+
+    @cached_property
     def simultaneous(self) -> Places:
         """The first place of the same group and time."""
         places = np.arange(self.size, dtype=np.int64)
@@ -72,10 +81,20 @@ class Groups:
 
     def back(self, values: Values, rows: int) -> Values:
         """The value `rows` rows before, counted from before the first simultaneous row of the group."""
+        if self.is_series:
+            return self._shifted(values, rows)
         source = self.simultaneous - rows
         result = np.full(self.size, np.nan)
         inside = source >= self.starts
         result[inside] = values[source[inside]]
+        return result
+
+    def _shifted(self, values: Values, rows: int) -> Values:
+        result = np.empty(self.size)
+        result[rows:] = values[: max(self.size - rows, 0)]
+        result[:rows] = np.nan
+        for start in self.bounds[1:-1].tolist():
+            result[start : start + rows] = np.nan
         return result
 
     def last_before(self, values: Values) -> Values:

@@ -1,7 +1,7 @@
 """How many rows a step may lose to missing values before it is an error."""
 
 from collections.abc import Mapping, Sequence
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import polars as pl
@@ -45,18 +45,33 @@ def check_columns(stage: Stage, frame: pl.DataFrame, *, limit: float | None = No
     _check(stage, missing, np.ones(frame.height, dtype=np.bool_), limit)
 
 
+class Complete(NamedTuple):
+    """Of each row, whether it has every feature, and whether it comes with or after the first value of each in its key.
+
+    The rows of a key before that are warm-up.
+    """
+
+    usable: NDArray[np.bool_]
+    warm: NDArray[np.bool_]
+
+
 def check_features(
     features: pl.DataFrame, frame: pl.DataFrame, *, time: str | None, keys: tuple[str, ...], limit: float | None = None
-) -> NDArray[np.bool_]:
+) -> Complete:
     """Which rows have every feature; refuses when too many have not, warm-up rows aside.
-
-    Warm-up are the rows of a key before a feature's first value.
 
     Raises:
         TooManyMissing: the share of other rows without some feature is above the limit.
     """
     missing = {name: features.get_column(name).is_null().to_numpy() for name in features.columns}
-    usable: NDArray[np.bool_] = ~np.logical_or.reduce([*missing.values(), np.zeros(frame.height, dtype=np.bool_)])
+    warm = _warm(missing, frame, time, keys)
+    _check("after computing features", missing, warm, limit)
+    return Complete(~np.logical_or.reduce([*missing.values(), np.zeros(frame.height, dtype=np.bool_)]), warm)
+
+
+def _warm(
+    missing: Mapping[str, NDArray[np.bool_]], frame: pl.DataFrame, time: str | None, keys: tuple[str, ...]
+) -> NDArray[np.bool_]:
     groups = Engine(frame, time, keys).arranged(keys, roles=False)
     warm = np.ones(frame.height, dtype=np.bool_)
     for absent in missing.values():
@@ -64,8 +79,7 @@ def check_features(
         so_far = np.cumsum(known)
         before = np.where(groups.starts > 0, so_far[groups.starts - 1], 0.0) if len(so_far) else so_far
         warm &= groups.gather(so_far - before) > 0
-    _check("after computing features", missing, warm, limit)
-    return usable
+    return warm
 
 
 def _check(

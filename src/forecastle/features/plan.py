@@ -1,7 +1,7 @@
 """A feature plan: named expressions fitted to a table, ready to learn their states and to be computed."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -15,7 +15,18 @@ from forecastle.features.expressions import parse_entry
 from forecastle.features.functions import CATALOGUE
 from forecastle.features.functions.declare import Values
 from forecastle.features.groups import Groups
-from forecastle.features.nodes import Call, Column, Expression, Over, children, spell, walk
+from forecastle.features.nodes import (
+    Binary,
+    Call,
+    Column,
+    Expression,
+    Number,
+    Over,
+    children,
+    spell,
+    walk,
+    with_children,
+)
 from forecastle.features.table import Table, fit_to_table
 from forecastle.features.tokens import quote_name
 
@@ -89,6 +100,19 @@ class FeaturePlan:
         named = {node.name for node in nodes if isinstance(node, Column)}
         return frozenset(named.union(*(node.columns for node in nodes if isinstance(node, Over))))
 
+    @property
+    def learns(self) -> bool:
+        """Whether some feature is fitted."""
+        return any(_is_fitted(node) for column in self.columns for node in walk(column.tree))
+
+    @property
+    def unlearned(self) -> "FeaturePlan":
+        """The plan with a constant in place of what fitted functions give, missing wherever one of their inputs is.
+
+        It tells which rows have their features whatever is learned, and from which rows.
+        """
+        return replace(self, columns=tuple(replace(each, tree=_unlearned(each.tree)) for each in self.columns))
+
     def fit(self, frame: pl.DataFrame, rows: NDArray[np.bool_] | None = None) -> States:
         """What fitted features learn from those rows of the frame (all by default): nothing else is looked at.
 
@@ -145,6 +169,20 @@ def _fitted_calls(node: Expression, engine: Engine, arrangement: Groups) -> list
     """Calls of fitted functions with the arrangement they work in, inner ones first."""
     inner = engine.arranged(node.columns, roles=node.roles) if isinstance(node, Over) else arrangement
     found = [pair for child in children(node) for pair in _fitted_calls(child, engine, inner)]
-    if isinstance(node, Call) and CATALOGUE[node.function].mode == "fitted":
+    if isinstance(node, Call) and _is_fitted(node):
         found.append((node, arrangement))
     return found
+
+
+def _is_fitted(node: Expression) -> bool:
+    return isinstance(node, Call) and CATALOGUE[node.function].mode == "fitted"
+
+
+def _unlearned(node: Expression) -> Expression:
+    operands = tuple(map(_unlearned, children(node)))
+    if not _is_fitted(node):
+        return with_children(node, operands)
+    placeholder: Expression = Number(0.5)
+    for operand in operands:
+        placeholder = Binary("+", placeholder, Binary("*", Number(0.0), operand))
+    return placeholder

@@ -2,13 +2,14 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, get_args
 
 from forecastle.jobs.errors import BadReport
-from forecastle.jobs.journal import Journal, Line, Report, storable
+from forecastle.jobs.journal import Journal, Line, Measured, Report, storable
 
 REPORT_EVERY_S = 0.05
 MAX_LINES = 10_000
@@ -50,6 +51,10 @@ class JobContext:
             line = f"… this is line {MAX_LINES}; further lines are not kept"
         if self._lines <= MAX_LINES:
             self._journal.write(Line(datetime.now(UTC), storable(line)))
+
+    def measure(self, step: int, steps: int, values: Mapping[str, float]) -> None:
+        """Tell what was measured at one of `steps`, counted from 0; whoever started the job may stop it over that."""
+        self._journal.write(Measured(step, steps, dict(values)))
 
     def _enter(self, status: str) -> bool:
         """Whether `status` is the phase after the present one, entered now."""

@@ -3,7 +3,8 @@
 NotFound
 └── JobNotFound        no job of that id
 Conflict
-└── JobEnded           it has ended and cannot be changed any more
+├── JobEnded           it has ended and cannot be changed any more
+└── JobNotRetriable    only what failed or was cancelled can be retried
 BadInput
 └── BadStatus          no such status
 ForecastleError
@@ -31,6 +32,16 @@ class JobEnded(Conflict):
     def __init__(self, job_id: str, status: str) -> None:
         self.job_id, self.status = job_id, status
         super().__init__(f"job {job_id} is {status} already")
+
+
+class JobNotRetriable(Conflict):
+    """Only a job that failed or was cancelled can be retried."""
+
+    code = "JOB_NOT_RETRIABLE"
+
+    def __init__(self, job_id: str, status: str) -> None:
+        self.job_id, self.status = job_id, status
+        super().__init__(f"job {job_id} is {status}: only one that failed or was cancelled can be retried")
 
 
 class BadStatus(BadInput):

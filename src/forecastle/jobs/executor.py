@@ -22,6 +22,15 @@ class Task:
     home: Path
     artifacts_url: str
     timeout_s: float
+    memory_bytes: int | None = None
+    """The most memory it may use; None leaves it most of the machine's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What ran the task is gone, through no fault of the task that anybody could see; it may be run again."""
+
+    reason: str
 
 
 class Executor(Protocol):
@@ -33,7 +42,11 @@ class Executor(Protocol):
         ...
 
     async def __aenter__(self) -> Self:
-        """Get ready."""
+        """Get ready.
+
+        Raises:
+            SettingsError: the tasks cannot be run as the settings want it.
+        """
         ...
 
     async def __aexit__(
@@ -42,7 +55,7 @@ class Executor(Protocol):
         """Kill what runs, and leave nothing behind."""
         ...
 
-    async def run(self, task: Task, follow: Callable[[News], None]) -> Outcome:
+    async def run(self, task: Task, follow: Callable[[News], None]) -> Outcome | Lost:
         """Run one task and hand what it reports and logs to `follow`. Whatever happens to the task is an outcome.
 
         Cancelling the call kills the task before it returns.

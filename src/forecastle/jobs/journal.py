@@ -4,6 +4,7 @@ One JSON object a line, one write a line and no lock, so a worker that dies leav
 """
 
 import os
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -32,6 +33,14 @@ class Line(msgspec.Struct, frozen=True, tag="line"):
     text: str
 
 
+class Measured(msgspec.Struct, frozen=True, tag="measured"):
+    """What a job measured at one of its `steps`, which are counted from 0."""
+
+    step: int
+    steps: int
+    values: dict[str, float]
+
+
 class Succeeded(msgspec.Struct, frozen=True, tag="succeeded"):
     """The job gave a result."""
 
@@ -45,7 +54,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     traceback: str = ""
 
 
-News: TypeAlias = Report | Line
+News: TypeAlias = Report | Line | Measured
 Outcome: TypeAlias = Succeeded | Failed
 Entry: TypeAlias = Started | News | Outcome
 
@@ -57,7 +66,18 @@ def storable(text: str) -> str:
     return text[:MAX_TEXT].replace("\0", "\N{REPLACEMENT CHARACTER}").encode(errors="replace").decode()
 
 
-_decode = msgspec.json.Decoder(Started | Report | Line | Succeeded | Failed).decode
+_decode = msgspec.json.Decoder(Started | Report | Line | Measured | Succeeded | Failed).decode
+_decode_several = msgspec.json.Decoder(list[Report | Line | Measured | Succeeded | Failed]).decode
+
+
+def encode_several(entries: Sequence[News | Outcome]) -> bytes:
+    """Entries in one piece, to be sent."""
+    return msgspec.json.encode(entries)
+
+
+def decode_several(encoded: bytes) -> Sequence[News | Outcome]:
+    """What `encode_several` made one piece of."""
+    return _decode_several(encoded)
 
 
 class Journal:

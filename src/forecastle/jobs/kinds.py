@@ -1,11 +1,13 @@
 """What the runner must know of a kind of job."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.jobs.job import Job
+from forecastle.jobs.journal import Measured
 from forecastle.types import JsonObject
 
 
@@ -17,6 +19,10 @@ class JobKind:
     """Import path `package.module:name` of the function that a worker calls with the payload and a `JobContext`."""
     finish: Callable[[AsyncSession, Job, JsonObject], Awaitable[JsonObject]]
     """Turns the worker's result into the job's, in the transaction that completes the job."""
+    measured: Callable[[AsyncSession, Job, Sequence[Measured], datetime], Awaitable[None]] | None = None
+    """Hears what a running job measured, in the transaction that stores its news; it may cancel the job."""
+    steer: Callable[[], Awaitable[None]] | None = None
+    """Called by every runner after jobs ended, and with every beat: it may submit more jobs."""
 
     @property
     def module(self) -> str:

@@ -35,17 +35,27 @@ async def live_runners(session: AsyncSession, *, now: datetime) -> tuple[str, ..
 async def claim(
     session: AsyncSession, runner: str, *, kinds: Collection[str], limit: int, now: datetime
 ) -> tuple[Job, ...]:
-    """Take up to `limit` pending jobs, oldest first; no two runners ever take the same."""
-    oldest = (
-        select(JobRow.id)
-        .where(JobRow.status == "pending", JobRow.kind.in_(kinds))
-        .order_by(JobRow.created_at, JobRow.id)
-        .limit(limit)
-    )
-    jobs = await _change(
-        session, oldest, status="preprocessing", runner=runner, attempts=JobRow.attempts + 1, started_at=now
-    )
-    return tuple(sorted(jobs, key=lambda job: (job.created_at, job.id)))
+    """Take up to `limit` pending jobs, the highest priority first and of equals the oldest.
+
+    No two runners ever take the same.
+    """
+    jobs: tuple[Job, ...] = ()
+    while len(jobs) < limit:  # a priority at a time: an index cannot run up and down at once on every database
+        waiting = and_(JobRow.status == "pending", JobRow.kind.in_(kinds))
+        highest = select(JobRow.priority).where(waiting).order_by(JobRow.priority.desc()).limit(1).scalar_subquery()
+        next_ones = select(JobRow.id).where(waiting, JobRow.priority == highest).order_by(JobRow.created_at, JobRow.id)
+        taken = await _change(
+            session,
+            next_ones.limit(limit - len(jobs)),
+            status="preprocessing",
+            runner=runner,
+            attempts=JobRow.attempts + 1,
+            started_at=now,
+        )
+        if not taken:
+            break
+        jobs += tuple(sorted(taken, key=lambda job: (job.created_at, job.id)))
+    return jobs
 
 
 async def has_pending(session: AsyncSession, kinds: Collection[str]) -> bool:
@@ -98,31 +108,42 @@ async def give_back(session: AsyncSession, runner: str) -> None:
     await session.execute(delete(RunnerRow).where(RunnerRow.id == runner))
 
 
-async def recover(session: AsyncSession, *, gone: Collection[str], now: datetime) -> tuple[Job, ...]:
+async def recover(
+    session: AsyncSession, *, gone: Collection[str], now: datetime, max_attempts: int = MAX_ATTEMPTS
+) -> tuple[Job, ...]:
     """Take the jobs of dead runners back: they wait again, or fail when they were started too often.
 
     Args:
         session: a write session.
         gone: runners known to be dead although their lease still runs.
         now: leases that ran out by then are over too.
+        max_attempts: how often a job is started before it is given up.
     """
     alive = select(RunnerRow.id).where(RunnerRow.leased_until > now, RunnerRow.id.not_in(gone))
-    jobs = await _put_back(session, JobRow.runner.not_in(alive), now=now)
+    jobs = await _put_back(session, JobRow.runner.not_in(alive), now=now, max_attempts=max_attempts)
     over = select(RunnerRow.id).where(RunnerRow.id.not_in(alive)).with_for_update(skip_locked=True)
     await session.execute(delete(RunnerRow).where(RunnerRow.id.in_(list(await session.scalars(over)))))
     return jobs
 
 
-async def put_back(session: AsyncSession, runner: str, jobs: Mapping[str, int], *, now: datetime) -> tuple[Job, ...]:
-    """The same for jobs, id → attempt, that are the runner's without its knowing: it never heard that it got them."""
+async def put_back(
+    session: AsyncSession, runner: str, jobs: Mapping[str, int], *, now: datetime, max_attempts: int = MAX_ATTEMPTS
+) -> tuple[Job, ...]:
+    """The same for some jobs of a runner that lives, id → attempt.
+
+    It never heard that it got them, or what ran them is gone.
+    """
     strays = or_(*(and_(JobRow.id == job_id, JobRow.attempts == attempt) for job_id, attempt in jobs.items()))
-    return await _put_back(session, and_(JobRow.runner == runner, strays), now=now)
+    return await _put_back(session, and_(JobRow.runner == runner, strays), now=now, max_attempts=max_attempts)
 
 
-async def _put_back(session: AsyncSession, which: ColumnElement[bool], *, now: datetime) -> tuple[Job, ...]:
+async def _put_back(
+    session: AsyncSession, which: ColumnElement[bool], *, now: datetime, max_attempts: int
+) -> tuple[Job, ...]:
     orphans = select(JobRow.id).where(JobRow.status.in_(RUNNING), which)
-    spent = orphans.where(JobRow.attempts >= MAX_ATTEMPTS)
-    why = f"its runner died {MAX_ATTEMPTS} times while this job ran; it is not tried again"
+    spent = orphans.where(JobRow.attempts >= max_attempts)
+    times = "once" if max_attempts == 1 else f"{max_attempts} times"
+    why = f"its runner or node died {times} while this job ran; it is not tried again"
     failed = await _change(session, spent, status="failed", error=why, finished_at=now)
     return failed + await _change(session, orphans, **_WAITING)
 

@@ -3,7 +3,8 @@
     pending → preprocessing → training → completed
        └────────────┴─────────────┴────→ failed | cancelled
 
-No other transition exists, save one: a job whose runner died goes back to pending (`leases.recover`).
+No other transition exists, save one: a job whose runner ended goes back to pending (`leases`). The database holds the
+same (`triggers`). To retry a job is to submit another like it.
 """
 
 from collections.abc import Mapping
@@ -24,6 +25,9 @@ ALLOWED: Mapping[Status, tuple[Status, ...]] = {
 
 RUNNING: tuple[Status, ...] = ("preprocessing", "training")
 ENDED: tuple[Status, ...] = tuple(status for status in STATUSES if not ALLOWED[status])
+
+PUT_BACK: Mapping[Status, tuple[Status, ...]] = dict.fromkeys(RUNNING, ("pending",))
+"""What a runner that ends, or the successor of one that died, may do besides."""
 
 
 def sources(target: Status) -> tuple[Status, ...]:

@@ -1,10 +1,10 @@
 """The queue, for whoever submits jobs and looks at them. What a runner does to it stands in `leases`."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import ColumnElement, func, insert, select, true, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -12,13 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.db import Database
 from forecastle.db.paging import newest_first
-from forecastle.jobs.errors import BadStatus, JobEnded, JobNotFound
-from forecastle.jobs.job import Job, LogLine
+from forecastle.jobs.errors import BadStatus, JobEnded, JobNotFound, JobNotRetriable
+from forecastle.jobs.job import NO_TERMS, Change, Job, LogLine, Terms
 from forecastle.jobs.machine import STATUSES, Status, sources
-from forecastle.jobs.tables import DEDUPED, JobLineRow, JobRow
+from forecastle.jobs.tables import DEDUPED, JobChangeRow, JobLineRow, JobRow
 from forecastle.types import JsonObject, Page, new_id
 
 WATCH_S = 0.2
+RETRIABLE: tuple[Status, ...] = ("failed", "cancelled")
 
 _FIELDS = tuple(field.name for field in fields(Job))
 
@@ -39,29 +40,39 @@ async def submit(
     dedupe: str | None,
     owner: str | None,
     now: datetime,
-    job_id: str | None = None,
+    terms: Terms = NO_TERMS,
 ) -> Submission:
     """Put a job in the queue, or find the one with the same `dedupe` that is waiting, running or completed.
 
-    Of several who submit the same at once, one makes the job and the others get it as a duplicate.
+    Of several who submit the same at once, one makes the job and the others get it as a duplicate. A duplicate keeps
+    the terms it was first submitted on.
+
+    Raises:
+        BadInput: the terms cannot be kept.
     """
-    values = {
-        "id": job_id or new_id(now),
-        "kind": kind,
-        "payload": payload,
-        "dedupe": dedupe,
-        "owner": owner,
+    return await _submit(
+        session, {"kind": kind, "payload": payload, "dedupe": dedupe, "owner": owner}, terms=terms, now=now
+    )
+
+
+async def _submit(session: AsyncSession, what: dict[str, Any], *, terms: Terms, now: datetime) -> Submission:
+    terms.check()
+    values = what | {
+        "id": new_id(now),
         "status": "pending",
         "progress": 0.0,
         "message": "",
         "created_at": now,
         "attempts": 0,
+        "priority": terms.priority,
+        "timeout_s": terms.timeout_s,
+        "memory_mb": terms.memory_mb,
     }
     while True:  # the job in the way may fail between the two statements; then there is room for this one
         row = await session.scalar(_insert_unless_there(session).values(**values).returning(JobRow))
         if row is not None:
             return Submission(to_job(row), duplicate=False)
-        if dedupe is not None and (found := await find(session, dedupe)):
+        if what["dedupe"] is not None and (found := await find(session, what["dedupe"])):
             return Submission(found, duplicate=True)
 
 
@@ -74,6 +85,18 @@ async def find(session: AsyncSession, dedupe: str) -> Job | None:
     """The job with this `dedupe` that is waiting, running or completed."""
     row = await session.scalar(select(JobRow).where(JobRow.dedupe == dedupe, DEDUPED))
     return to_job(row) if row is not None else None
+
+
+async def get_all(session: AsyncSession, job_ids: Collection[str]) -> dict[str, Job]:
+    """The jobs of those ids, by id; ids that there are no jobs of are missing."""
+    rows = await session.scalars(select(JobRow).where(JobRow.id.in_(job_ids)))
+    return {row.id: to_job(row) for row in rows}
+
+
+async def find_all(session: AsyncSession, dedupes: Collection[str]) -> dict[str, Job]:
+    """The jobs with one of these `dedupe` that are waiting, running or completed, by it."""
+    rows = await session.scalars(select(JobRow).where(JobRow.dedupe.in_(dedupes), DEDUPED))
+    return {str(row.dedupe): to_job(row) for row in rows}
 
 
 async def get(session: AsyncSession, job_id: str, *, owner: str | None = None) -> Job:
@@ -112,8 +135,9 @@ async def list_jobs(
 
 async def count_by_status(session: AsyncSession) -> dict[str, int]:
     """How many jobs there are in each status, 0 included."""
-    counted = await session.execute(select(JobRow.status, func.count()).group_by(JobRow.status))
-    return dict.fromkeys(STATUSES, 0) | dict(counted.tuples().all())
+    number = func.count().label("number")
+    counted = await session.execute(select(JobRow.status, number).group_by(JobRow.status))
+    return dict.fromkeys(STATUSES, 0) | {row.status: row.number for row in counted}
 
 
 async def cancel(session: AsyncSession, job_id: str, *, now: datetime, owner: str | None = None) -> Job:
@@ -130,6 +154,32 @@ async def cancel(session: AsyncSession, job_id: str, *, now: datetime, owner: st
         if job.status != "cancelled":
             raise JobEnded(job.id, job.status)
     return job
+
+
+async def retry(
+    session: AsyncSession, job_id: str, *, now: datetime, owner: str | None = None, terms: Terms | None = None
+) -> Submission:
+    """Submit a job that failed or was cancelled once more, on its own terms or on others.
+
+    The old job stays as it is. When the same was submitted again meanwhile, that job is found.
+
+    Raises:
+        JobNotFound: there is no such job, or `owner` is given and it is someone else's.
+        JobNotRetriable: it has neither failed nor been cancelled.
+        BadInput: the terms cannot be kept.
+    """
+    job = await get(session, job_id, owner=owner)
+    if job.status not in RETRIABLE:
+        raise JobNotRetriable(job.id, job.status)
+    same = {"kind": job.kind, "payload": job.payload, "dedupe": job.dedupe, "owner": job.owner, "retry_of": job.id}
+    return await _submit(session, same, terms=terms or job.terms, now=now)
+
+
+async def changes(session: AsyncSession, job_id: str, *, after: int = 0) -> tuple[Change, ...]:
+    """Every status that the job came into, the first one first, from the change after number `after`."""
+    statement = select(JobChangeRow).where(JobChangeRow.job_id == job_id, JobChangeRow.number > after)
+    rows = await session.scalars(statement.order_by(JobChangeRow.number))
+    return tuple(to_change(row) for row in rows)
 
 
 async def logs(session: AsyncSession, job_id: str, *, after: int = 0, limit: int = 1000) -> tuple[LogLine, ...]:
@@ -189,6 +239,11 @@ async def append_lines(session: AsyncSession, job_id: str, lines: Sequence[tuple
 def to_job(row: JobRow) -> Job:
     """The value that a row holds."""
     return Job(**{name: getattr(row, name) for name in _FIELDS})
+
+
+def to_change(row: JobChangeRow) -> Change:
+    """The value that a row holds."""
+    return Change(row.number, cast("Status", row.status), row.attempt, row.at)
 
 
 def known_status(status: str | None) -> Status | None:

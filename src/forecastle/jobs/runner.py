@@ -1,9 +1,9 @@
 """The runner: takes jobs from the queue, runs them in an executor, and writes down what becomes of them."""
 
 import asyncio
+import math
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -13,54 +13,25 @@ import structlog
 
 from forecastle.clock import Clock
 from forecastle.db import Database
-from forecastle.db.errors import DatabaseUnavailable, StatementTimeout
-from forecastle.errors import ForecastleError
 from forecastle.jobs import leases, lifeline
-from forecastle.jobs.executor import Executor, Task
+from forecastle.jobs.allowance import LogAllowance
+from forecastle.jobs.books import OUTAGES, Books
+from forecastle.jobs.executor import Executor, Lost, Task
 from forecastle.jobs.job import Job
-from forecastle.jobs.journal import Failed, Line, News, Outcome, Report, storable
+from forecastle.jobs.journal import Failed, Line, Outcome
 from forecastle.jobs.kinds import JobKind
 from forecastle.jobs.lifeline import Lifeline
+from forecastle.jobs.memory import MB
 from forecastle.jobs.pool import LocalPool, allowed_workers
+from forecastle.jobs.running import Running
 from forecastle.settings import JobSettings
-from forecastle.types import JsonObject, new_id
+from forecastle.types import new_id
 
 POLL_S = 0.1
 RETRY_S = 0.5
 BEATS_PER_LEASE = 3
-OUTAGES = (DatabaseUnavailable, StatementTimeout)
 
 log = structlog.get_logger("forecastle.jobs")
-
-
-@dataclass(slots=True, eq=False)
-class _Running:
-    """A job that this runner works on, and its news that are not stored yet."""
-
-    job: Job
-    report: Report | None = None
-    lines: list[Line] = field(default_factory=list)
-    task: asyncio.Task[None] | None = None
-    ending: bool = False
-    """Its outcome is being stored, or it is being killed."""
-
-    def follow(self, news: News) -> None:
-        if isinstance(news, Report):
-            self.report = news
-        else:
-            self.lines.append(news)
-
-    def kill(self) -> None:
-        """Once only: the second time would disturb the first."""
-        if self.task is not None and not self.ending:
-            self.ending = True
-            self.task.cancel()
-
-    def forget(self, report: Report | None, lines: int) -> None:
-        """Drop news that are stored; newer ones stay."""
-        self.lines = self.lines[lines:]
-        if self.report is report:
-            self.report = None
 
 
 class Runner:
@@ -89,11 +60,14 @@ class Runner:
         self._clock = clock
         self._artifacts_url = artifacts_url
         self._executor = executor or self._local_pool()
-        self._running: dict[str, _Running] = {}
+        self._running: dict[str, Running] = {}
         self._awake = asyncio.Event()
-        self._storing_news = asyncio.Lock()
+        self._books = Books(database, kinds, self.id, clock, max_attempts=settings.max_attempts)
         self._next_beat_s = clock.monotonic_s()
         self._cut_off = False
+        self._steers = [kind.steer for kind in kinds.values() if kind.steer]
+        self._steer_soon = False
+        self._steering: asyncio.Task[None] | None = None
 
     def _local_pool(self) -> LocalPool:
         return LocalPool(
@@ -107,14 +81,19 @@ class Runner:
         """Get ready; the lease is taken out with the first look at the queue."""
         self._folder.mkdir(parents=True, exist_ok=True)
         self._lifeline = Lifeline(self._folder, self.id)
-        await self._executor.__aenter__()
+        try:
+            await self._executor.__aenter__()
+        except BaseException:
+            lifeline.clear(self._folder, self.id)
+            self._lifeline.cut()
+            raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Kill the workers and put their jobs back in the queue."""
-        tasks = [running.task for running in self._running.values() if running.task]
+        tasks = [task for task in (self._steering, *(running.task for running in self._running.values())) if task]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -182,11 +161,31 @@ class Runner:
         beats = self._clock.monotonic_s() >= self._next_beat_s
         if beats:
             await self._beat()
-        await self._store_news()
+        await self._books.store_news(self._running.values())
         if beats or self._running:
             await self._compare()
+        self._steer_soon = self._steer_soon or beats
+        self._start_steering()
         pending = await self._claim()
-        return pending or bool(self._running)
+        return pending or bool(self._running) or self._steering is not None
+
+    def _start_steering(self) -> None:
+        """In the background, one at a time: the jobs do not wait for it."""
+        if self._steers and self._steer_soon and self._steering is None:
+            self._steer_soon = False
+            self._steering = asyncio.create_task(self._steer(), name="steering")
+
+    async def _steer(self) -> None:
+        try:
+            for steer in self._steers:
+                await steer()
+        except OUTAGES as error:
+            log.warning("steering waits for the database", reason=error.message)
+        except Exception:  # a bug there does not stop the jobs; the next beat tries again
+            log.exception("steering failed")
+        finally:
+            self._steering = None
+            self.wake()
 
     async def _beat(self) -> None:
         """Renew the lease, and take over from runners that died."""
@@ -194,24 +193,12 @@ class Runner:
         async with self._database.write() as session:
             await leases.renew(session, self.id, until=now + timedelta(seconds=self._settings.lease_s))
             gone = lifeline.find_cut(self._folder)
-            recovered = await leases.recover(session, gone=gone, now=now)
+            recovered = await leases.recover(session, gone=gone, now=now, max_attempts=self._settings.max_attempts)
         for runner in gone:
             lifeline.clear(self._folder, runner)
         for job in recovered:
             log.warning("took a job over from a runner that died", job=job.id, attempts=job.attempts, status=job.status)
         self._next_beat_s = self._clock.monotonic_s() + self._settings.lease_s / BEATS_PER_LEASE
-
-    async def _store_news(self) -> None:
-        """Write down what all jobs reported since the last time, in one transaction."""
-        async with self._storing_news:  # twice at once would store the same lines twice
-            news = [(r, r.report, tuple(r.lines)) for r in self._running.values() if r.report or r.lines]
-            if not news:
-                return
-            async with self._database.write() as session:
-                for running, report, lines in news:
-                    await leases.record(session, self.id, running.job, report=report, lines=lines)
-            for running, report, lines in news:
-                running.forget(report, len(lines))
 
     async def _compare(self) -> None:
         """Kill what was cancelled or taken over; put back what is ours without our having heard of it."""
@@ -223,7 +210,8 @@ class Runner:
         strays = {job_id: attempt for job_id, attempt in held.items() if job_id not in self._running}
         if strays:
             async with self._database.write() as session:
-                await leases.put_back(session, self.id, strays, now=self._clock.now())
+                limit = self._settings.max_attempts
+                await leases.put_back(session, self.id, strays, now=self._clock.now(), max_attempts=limit)
 
     async def _claim(self) -> bool:
         """Take as many jobs as there is room for; whether any was waiting."""
@@ -236,25 +224,37 @@ class Runner:
         async with self._database.write() as session:
             jobs = await leases.claim(session, self.id, kinds=self._kinds, limit=free, now=self._clock.now())
         for job in jobs:
-            running = self._running[job.id] = _Running(job)
+            room = LogAllowance(self._settings.max_log_lines, self._settings.max_log_bytes)
+            running = self._running[job.id] = Running(job, room)
             running.task = asyncio.create_task(self._work(running), name=f"job-{job.id}")
         return True
 
-    async def _work(self, running: _Running) -> None:
+    async def _work(self, running: Running) -> None:
         try:
             outcome = await self._execute(running)
             running.ending = True
-            if isinstance(outcome, Failed):
-                now = self._clock.now()
-                running.lines += [Line(now, line) for line in outcome.traceback.splitlines()]
             await self._settle(running, outcome)
         except Exception:  # a bug with one job does not end the runner; the job is put back as a stray
             log.exception("a job could not be dealt with", job=running.job.id)
         finally:
             del self._running[running.job.id]
+            self._steer_soon = True
             self.wake()
 
-    async def _execute(self, running: _Running) -> Outcome:
+    async def _settle(self, running: Running, outcome: Outcome | Lost) -> None:
+        """Write down how a job ended, however long the database is away."""
+        if isinstance(outcome, Failed):
+            now = self._clock.now()
+            running.lines += [Line(now, line) for line in outcome.traceback.splitlines()]
+        while True:
+            try:
+                await self._books.store_news(self._running.values())
+                return await self._books.close(running.job, outcome)
+            except OUTAGES as error:
+                log.warning("a finished job waits for the database", job=running.job.id, reason=error.message)
+                await asyncio.sleep(RETRY_S)
+
+    async def _execute(self, running: Running) -> Outcome | Lost:
         job = running.job
         task = Task(
             job_id=job.id,
@@ -263,7 +263,8 @@ class Runner:
             payload=job.payload,
             home=self._home,
             artifacts_url=self._artifacts_url,
-            timeout_s=self._settings.timeout_s,
+            timeout_s=min(job.timeout_s or math.inf, self._settings.timeout_s),
+            memory_bytes=self._memory_bytes(job),
         )
         try:
             return await self._executor.run(task, running.follow)
@@ -271,45 +272,7 @@ class Runner:
             log.exception("the executor failed", job=job.id)
             return Failed(f"internal error: {type(error).__name__}: {error}")
 
-    async def _settle(self, running: _Running, outcome: Outcome) -> None:
-        """Write down how a job ended, however long the database is away."""
-        while True:
-            try:
-                return await self._store_outcome(running, outcome)
-            except OUTAGES as error:
-                log.warning("a finished job waits for the database", job=running.job.id, reason=error.message)
-                await asyncio.sleep(RETRY_S)
-
-    async def _store_outcome(self, running: _Running, outcome: Outcome) -> None:
-        await self._store_news()
-        failure = outcome if isinstance(outcome, Failed) else await self._finish(running, outcome.result)
-        if failure is not None:
-            await self._fail(running, failure)
-
-    async def _finish(self, running: _Running, result: JsonObject) -> Failed | None:
-        """Complete a job, or say why that is not possible."""
-        try:
-            await self._complete(running, result)
-        except OUTAGES:
-            raise
-        except ForecastleError as error:
-            return Failed(error.message)
-        except Exception as error:  # a bug in the kind's `finish` ends its job, not the runner
-            log.exception("a job could not be finished", job=running.job.id)
-            return Failed(f"internal error: {type(error).__name__}: {error}")
-        return None
-
-    async def _complete(self, running: _Running, result: JsonObject) -> None:
-        job, now = running.job, self._clock.now()
-        async with self._database.write() as session:
-            completed = await leases.complete(session, self.id, job, now=now)
-            if completed is not None:
-                kept = await self._kinds[job.kind].finish(session, completed, result)
-                await leases.keep_result(session, completed, kept)
-        log.info("job completed" if completed else "job was not ours any more", job=job.id, kind=job.kind)
-
-    async def _fail(self, running: _Running, outcome: Failed) -> None:
-        job, now = running.job, self._clock.now()
-        async with self._database.write() as session:
-            await leases.fail(session, self.id, job, error=storable(outcome.error), now=now)
-        log.warning("job failed", job=job.id, kind=job.kind, error=outcome.error)
+    def _memory_bytes(self, job: Job) -> int | None:
+        """The smaller of the job's own limit and the settings'; None if neither says one."""
+        limits = [limit * MB for limit in (job.memory_mb, self._settings.memory_mb) if limit]
+        return min(limits, default=None)

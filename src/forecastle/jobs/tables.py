@@ -1,4 +1,4 @@
-"""The tables of jobs, of what they log, and of the runners that work on them."""
+"""The tables of jobs, of what became of them and what they log, and of the runners that work on them."""
 
 from datetime import datetime
 from typing import Any
@@ -7,6 +7,7 @@ from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, 
 from sqlalchemy.orm import Mapped, mapped_column
 
 from forecastle.db import Base, JsonColumn, UtcDateTime
+from forecastle.jobs import triggers
 from forecastle.jobs.machine import STATUSES
 
 
@@ -26,8 +27,10 @@ class JobRow(Base):
         CheckConstraint(f"status IN ({_quoted(STATUSES)})", name="status"),
         CheckConstraint("progress >= 0 AND progress <= 1", name="progress"),
         Index("uq_jobs_dedupe", "dedupe", unique=True, sqlite_where=DEDUPED, postgresql_where=DEDUPED),
-        Index(None, "status", "created_at"),
-        Index(None, "owner", "created_at"),
+        Index(None, "status", "priority", "created_at", "id"),
+        Index(None, "status", "created_at", "id"),
+        Index(None, "owner", "created_at", "id"),
+        Index(None, "kind", "created_at", "id"),
         Index(None, "created_at", "id"),
     )
 
@@ -47,6 +50,26 @@ class JobRow(Base):
     attempts: Mapped[int]
     runner: Mapped[str | None] = mapped_column(String(26))
     """The runner that works on it, or did last."""
+    priority: Mapped[int] = mapped_column(server_default="0")
+    timeout_s: Mapped[float | None]
+    memory_mb: Mapped[int | None]
+    retry_of: Mapped[str | None] = mapped_column(String(26))
+
+
+class JobChangeRow(Base):
+    """A status that a job came into. The database writes these rows itself (`triggers`)."""
+
+    __tablename__ = "job_changes"
+    __table_args__ = (Index(None, "job_id", "number"),)
+
+    number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer(), "sqlite"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
+    status: Mapped[str] = mapped_column(String(16))
+    attempt: Mapped[int]
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+triggers.attach(JobChangeRow.metadata.tables[JobChangeRow.__tablename__])
 
 
 class JobLineRow(Base):

@@ -3,6 +3,7 @@
 import ctypes
 import faulthandler
 import os
+import resource
 import signal
 import sys
 import threading
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import cast
 
 from forecastle.errors import ForecastleError
+from forecastle.jobs import memory
 from forecastle.jobs.context import JobContext
 from forecastle.jobs.executor import Task
 from forecastle.jobs.journal import Failed, Journal, Outcome, Started, Succeeded, storable
@@ -30,12 +32,15 @@ THREAD_CAPS = (
     "POLARS_MAX_THREADS",
 )
 PARENT_CHECK_S = 1.0
+SPARE_VIRTUAL_BYTES = 2 * 1024**3
+"""Allocators ask for a gigabyte or more ahead of any use."""
 PR_SET_PDEATHSIG = 1
 OUT, ERR = 1, 2
 
 
 def prepare(parent: int, modules: tuple[str, ...]) -> None:
     """Make this process a worker of the process `parent`; `modules` are loaded before there is work for them."""
+    os.setsid()  # what it starts can be killed with it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it at once, even inside native code
     os.environ.update(dict.fromkeys(THREAD_CAPS, "1"))
     os.dup2(ERR, OUT)  # the parent's standard output is for results
@@ -51,7 +56,7 @@ def perform(task: Task, journal_path: Path, output_path: Path) -> None:
     journal = Journal(journal_path)
     try:
         journal.write(Started(os.getpid()))
-        with _printing_to(output_path):
+        with _printing_to(output_path), _asking_for_at_most(memory.limit_here(task.memory_bytes)):
             outcome = _outcome(task, JobContext(task.job_id, task.home, task.artifacts_url, journal))
         try:
             journal.write(outcome)
@@ -67,7 +72,9 @@ def _outcome(task: Task, context: JobContext) -> Outcome:
     except ForecastleError as error:
         return Failed(storable(error.message))
     except MemoryError:
-        return Failed("it ran out of memory (MemoryError)", _trace())
+        used = f"{memory.used_bytes(os.getpid()) / memory.MB:.0f} MB"
+        limit = f"{memory.limit_here(task.memory_bytes) / memory.MB:.0f} MB"
+        return Failed(f"it ran out of memory (MemoryError): it used {used}, its limit is {limit}", _trace())
     except SystemExit as error:
         return Failed(f"it called sys.exit({error.code!r})", _trace())
     except BaseException as error:  # noqa: BLE001 - the worker's edge: whatever a job raises is its outcome
@@ -75,6 +82,22 @@ def _outcome(task: Task, context: JobContext) -> Outcome:
     if not isinstance(result, dict):
         return Failed(f"expected a JSON object as its result, found {type(result).__name__}")
     return Succeeded(cast("JsonObject", result))
+
+
+@contextmanager
+def _asking_for_at_most(memory_bytes: int) -> Iterator[None]:
+    """Refuse what could never be used within the limit, so that Python says where; use itself is watched from outside.
+
+    Linux counts private writable memory here, used or not, which is why this limit is a wide one.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wide = memory.virtual_bytes() + 2 * memory_bytes + SPARE_VIRTUAL_BYTES
+    bounds = [wide, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_DATA, (min(bounds), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 @contextmanager

@@ -5,7 +5,11 @@ NotFound
 BadInput
 ├── BadFeatures            the row does not fit the model
 ├── BadStage               no such stage
-└── BadCursor              not a cursor of this listing
+├── BadSort                no model has the measure to sort by
+├── NotComparable          too few or too many models to lay side by side
+└── NotConfirmed           removing many models was not confirmed
+Conflict
+└── HasChildren            a model that others were made from
 Unavailable
 └── ModelUnusable          the model cannot be loaded
     ├── ArtifactMissing    a part of it is not in the store
@@ -13,10 +17,12 @@ Unavailable
     └── GraphInvalid       its graph does not keep the contract
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from forecastle.errors import BadInput, NotFound, Unavailable, clip
+from forecastle.errors import BadInput, Conflict, FieldProblem, NotFound, Unavailable, clip
+
+SHOWN_CHILDREN = 20
 
 
 class ModelNotFound(NotFound):
@@ -43,6 +49,41 @@ class BadStage(BadInput):
     """There is no such stage."""
 
     code = "INVALID_STAGE"
+
+
+class BadSort(BadInput):
+    """There is no such measure to sort by."""
+
+    code = "INVALID_SORT"
+
+
+class NotComparable(BadInput):
+    """These models cannot be laid side by side."""
+
+    code = "NOT_COMPARABLE"
+
+
+class NotConfirmed(BadInput):
+    """Removing many models was not confirmed."""
+
+    code = "NOT_CONFIRMED"
+
+    def __init__(self, count: int, found: str | None) -> None:
+        self.count = count
+        expected = f"yes, to remove {count:,} model{'s' * (count != 1)} for good"
+        super().__init__(problems=[FieldProblem("confirm", expected, clip(found) if found else "nothing")])
+
+
+class HasChildren(Conflict):
+    """Other models were made from this one."""
+
+    code = "MODEL_HAS_CHILDREN"
+
+    def __init__(self, model_id: str, children: Sequence[str]) -> None:
+        self.children = tuple(children)
+        shown = ", ".join(children[:SHOWN_CHILDREN]) + (", …" if len(children) > SHOWN_CHILDREN else "")
+        models = f"{len(children)} models were" if len(children) > 1 else "a model was"
+        super().__init__(f"{models} made from {clip(model_id)}: {shown}; remove them with it, or keep them without it")
 
 
 class ModelUnusable(Unavailable):

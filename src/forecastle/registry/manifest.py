@@ -5,6 +5,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from forecastle.registry.diagnostics import Diagnostics
+
 Task = Literal["regression", "classification"]
 
 
@@ -44,6 +46,14 @@ class Fold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     baselines: dict[str, dict[str, float]]
     confusion: tuple[tuple[int, ...], ...] = ()
     """Test rows by true class (outer) and predicted class (inner), in the order of the classes."""
+    rounds: int | None = None
+    """Boosting rounds, if their number was found by stopping early."""
+    embargoed_rows: int = 0
+    """Left out because they follow the test stretch too closely; `dropped_rows` because of their label."""
+    outside_rows: int = 0
+    """Left out, of both stretches, because the recipe's `where` is not true for them."""
+    warm_up_rows: int = 0
+    """Left out, of both stretches and before the first, for want of the history that some feature needs."""
 
 
 class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -53,6 +63,41 @@ class Parity(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     max_abs_difference: float
     atol: float
     rtol: float
+
+
+class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What to add to a prediction for the interval that covers a share of outcomes, from `rows` out-of-sample rows."""
+
+    coverage: float
+    """The share asked for."""
+    lower: float
+    upper: float
+    rows: int
+    measured_coverage: float | None = None
+    """The share covered of rows that had no part in the interval they were held against; None if there were too few."""
+    measured_rows: int = 0
+
+
+class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the model was confined to: rows for which `expression` is true; `states` are what that learned."""
+
+    expression: str
+    states: dict[str, dict[str, float]]
+    outside_rows: int
+    """Usable rows for which it is not true."""
+
+
+class Leakage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Whether it is proved that nothing in the training looked ahead.
+
+    What was changed after `cuts` changed nothing in `rows` rows of `features` features before them, nor what was
+    learned and predicted there.
+    """
+
+    status: Literal["proven", "not checked"] = "not checked"
+    cuts: int = 0
+    rows: int = 0
+    features: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -84,6 +129,17 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     importances: dict[str, dict[str, float]]
     """By method (permutation, tree, coefficient), then by feature name."""
     parity: Parity
+    leakage: Leakage = Leakage()
+    regime: Regime | None = None
+    pruned: tuple[str, ...] = ()
+    """Features that say too little of the target by themselves, and that the model does not look at."""
+    rounds: int | None = None
+    """Boosting rounds, if their number was found by stopping early."""
+    calibration: dict[str, float] | None = None
+    """What the calibration of its probabilities learned, by name; it is part of the graph."""
+    interval: Interval | None = None
+    """Of a regression whose recipe asks for it."""
+    diagnostics: Diagnostics = Diagnostics()
     trained_rows: int
     trained_until: str | None = None
     """Time of the last row fitted on; None without a time column."""

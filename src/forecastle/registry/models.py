@@ -1,18 +1,18 @@
 """Published models: versions, stages, and which one answers."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, get_args
 
-from sqlalchemy import Select, case, delete, func, or_, select, update
+from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from forecastle.db.paging import newest_first
+from forecastle.registry import measures
 from forecastle.registry.errors import BadStage, ModelNotFound
 from forecastle.registry.manifest import Manifest, Task
-from forecastle.registry.tables import ModelRow
-from forecastle.types import Page
+from forecastle.registry.measures import Verdict
+from forecastle.registry.tables import MeasureRow, ModelRow, TagRow
 
 Stage = Literal["dev", "staging", "production", "archived"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -36,14 +36,28 @@ class Model:
     manifest_sha256: str
     metrics: dict[str, float]
     baselines: dict[str, dict[str, float]]
+    skill: float | None
+    """1 - its loss / the best naive forecast's on the same rows: 1 is perfect, 0 no better, below 0 worse."""
     dataset: str
     parent: str | None
+    cohort: str | None
+    """Shared by the models of one search."""
+    group: str | None
+    """Shared by the models of one batch."""
     tags: tuple[str, ...]
     owner: str | None
     created_at: datetime
 
+    @property
+    def verdict(self) -> Verdict | None:
+        """It beside the best naive forecast; None where it or every baseline lacks the measure it is judged by."""
+        return measures.verdict(self.task, self.metrics, self.baselines)
 
-async def publish(
+
+_STORED = tuple(name for name in Model.__dataclass_fields__ if name != "skill")
+
+
+async def publish(  # noqa: PLR0913 - what only the registry knows of a model, beside its manifest
     session: AsyncSession,
     *,
     manifest: Manifest,
@@ -51,12 +65,14 @@ async def publish(
     manifest_sha256: str,
     owner: str | None = None,
     tags: Sequence[str] = (),
+    cohort: str | None = None,
+    group: str | None = None,
 ) -> Model:
     """Make a stored artifact the next version of its name; a known fingerprint gives the model it has.
 
     Publishers wait for each other from here to the end of the session's transaction, so versions have no gaps.
     """
-    await _take_turn(session)
+    await take_turn(session)
     if known := await find_by_fingerprint(session, manifest.fingerprint):
         return known
     newest = await session.scalar(select(func.max(ModelRow.version)).where(ModelRow.name == manifest.name))
@@ -72,13 +88,18 @@ async def publish(
         manifest_sha256=manifest_sha256,
         metrics=manifest.metrics,
         baselines=manifest.baselines,
+        skill=measures.skill(manifest.task, manifest.metrics, manifest.baselines),
         dataset=manifest.dataset,
         parent=manifest.parent,
-        tags=tuple(tags),
+        cohort=cohort,
+        group=group,
+        tags=tuple(dict.fromkeys(tags)),
         owner=owner,
         created_at=manifest.created_at,
     )
-    session.add(ModelRow(**{**asdict(model), "tags": list(model.tags)}))
+    session.add(_row(model))
+    await session.flush()
+    session.add_all(_index(model))
     await session.flush()
     return model
 
@@ -92,34 +113,18 @@ async def get(session: AsyncSession, model_id: str) -> Model:
     row = await session.get(ModelRow, model_id)
     if row is None:
         raise await _no_such_id(session, model_id)
-    return _model(row)
+    return to_model(row)
+
+
+async def find_by_fingerprints(session: AsyncSession, fingerprints: Collection[str]) -> dict[str, Model]:
+    """The models that these recipes made, by fingerprint; those that have none are missing."""
+    rows = await session.scalars(select(ModelRow).where(ModelRow.fingerprint.in_(fingerprints)))
+    return {row.fingerprint: to_model(row) for row in rows}
 
 
 async def find_by_fingerprint(session: AsyncSession, fingerprint: str) -> Model | None:
     """The model that this recipe made, if any."""
     return await _first(session, select(ModelRow).where(ModelRow.fingerprint == fingerprint))
-
-
-async def list_models(
-    session: AsyncSession,
-    name: str | None = None,
-    stage: str | None = None,
-    *,
-    limit: int = 50,
-    cursor: str | None = None,
-) -> Page[Model]:
-    """One page of models, newest first.
-
-    Raises:
-        BadStage: no such stage.
-        BadCursor: not a cursor this function gave.
-    """
-    statement = select(ModelRow)
-    if name is not None:
-        statement = statement.where(ModelRow.name == name)
-    if stage is not None:
-        statement = statement.where(ModelRow.stage == known_stage(stage))
-    return await newest_first(session, statement, ModelRow, _model, limit=limit, cursor=cursor)
 
 
 async def resolve(session: AsyncSession, model: str | None) -> Model:
@@ -132,7 +137,7 @@ async def resolve(session: AsyncSession, model: str | None) -> Model:
         ModelNotFound: nothing answers; names that are close are suggested.
     """
     if model is not None and (row := await session.get(ModelRow, model)):
-        return _model(row)
+        return to_model(row)
     live = select(ModelRow).where(ModelRow.stage != "archived")
     production_first = case((ModelRow.stage == "production", 0), else_=1)
     if model is None:
@@ -155,7 +160,7 @@ async def earlier_versions(session: AsyncSession, model: Model) -> tuple[Model, 
         .where(ModelRow.name == model.name, ModelRow.version < model.version, ModelRow.stage != "archived")
         .order_by(ModelRow.version.desc())
     )
-    return tuple(_model(row) for row in await session.scalars(statement))
+    return tuple(to_model(row) for row in await session.scalars(statement))
 
 
 async def promote(session: AsyncSession, model_id: str, stage: str) -> Model:
@@ -169,23 +174,7 @@ async def promote(session: AsyncSession, model_id: str, stage: str) -> Model:
     row = await session.scalar(statement, execution_options={"populate_existing": True})
     if row is None:
         raise await _no_such_id(session, model_id)
-    return _model(row)
-
-
-async def remove(session: AsyncSession, model_id: str) -> tuple[Model, tuple[str, ...]]:
-    """Forget a model, and say which blobs no other model refers to now.
-
-    Remove those from the artifact store once the transaction is committed: a blob too many is harmless, one too few
-    is not.
-
-    Raises:
-        ModelNotFound: no such model.
-    """
-    await _take_turn(session)
-    model = await get(session, model_id)
-    await session.execute(delete(ModelRow).where(ModelRow.id == model_id))
-    blobs = (model.graph_sha256, model.manifest_sha256)
-    return model, tuple([blob for blob in dict.fromkeys(blobs) if not await _is_referenced(session, blob)])
+    return to_model(row)
 
 
 def known_stage(stage: str, *, field: str = "stage") -> Stage:
@@ -200,8 +189,8 @@ def known_stage(stage: str, *, field: str = "stage") -> Stage:
     raise BadStage.at(field, expected=f"one of {', '.join(STAGES)}", found=stage)
 
 
-async def _take_turn(session: AsyncSession) -> None:
-    """Wait until no other transaction publishes or removes; SQLite's write sessions already take turns."""
+async def take_turn(session: AsyncSession) -> None:
+    """Wait until no other transaction publishes or removes models; SQLite's write sessions already take turns."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_advisory_xact_lock(_PUBLISHING)))
 
@@ -214,14 +203,23 @@ async def _no_such_id(session: AsyncSession, model_id: str) -> ModelNotFound:
 
 async def _first(session: AsyncSession, statement: Select[ModelRow]) -> Model | None:
     row = await session.scalar(statement.limit(1))
-    return None if row is None else _model(row)
+    return None if row is None else to_model(row)
 
 
-async def _is_referenced(session: AsyncSession, sha256: str) -> bool:
-    refers = or_(ModelRow.graph_sha256 == sha256, ModelRow.manifest_sha256 == sha256)
-    return await session.scalar(select(ModelRow.id).where(refers).limit(1)) is not None
+def to_model(row: ModelRow) -> Model:
+    """The value that a row holds."""
+    values = {name: getattr(row, name) for name in _STORED}
+    skill = measures.skill(values["task"], row.metrics, row.baselines)
+    return Model(**values | {"tags": tuple(row.tags), "skill": skill})
 
 
-def _model(row: ModelRow) -> Model:
-    values = {name: getattr(row, name) for name in Model.__dataclass_fields__}
-    return Model(**{**values, "tags": tuple(row.tags)})
+def _row(model: Model) -> ModelRow:
+    values = {name: getattr(model, name) for name in _STORED}
+    return ModelRow(**values | {"tags": list(model.tags)})
+
+
+def _index(model: Model) -> Sequence[MeasureRow | TagRow]:
+    """What the model is ranked and found by."""
+    ranked = model.metrics | ({} if model.skill is None else {measures.SKILL: model.skill})
+    rows = [MeasureRow(model_id=model.id, measure=name, value=value) for name, value in ranked.items()]
+    return [*rows, *(TagRow(model_id=model.id, tag=tag) for tag in model.tags)]

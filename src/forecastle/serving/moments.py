@@ -75,19 +75,6 @@ class _Plans:
 _Held: TypeAlias = tuple[pl.DataFrame, dict[str, _Plans]]
 
 
-def read_time(text: str, *, field: str = "time") -> datetime:
-    """The time in an ISO 8601 text, in UTC; naive means UTC, a date its midnight.
-
-    Raises:
-        BadMoment: it is none.
-    """
-    try:
-        time = datetime.fromisoformat(text)
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise BadMoment.at(field, expected="an ISO 8601 date or time", found=text) from error
-
-
 class Frames:
     """Prepared tables, the last few that were used, with the plans of the models that use them."""
 

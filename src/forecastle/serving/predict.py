@@ -20,7 +20,14 @@ from forecastle.serving.errors import BadBatch
 from forecastle.serving.history import Record
 from forecastle.serving.moments import COMPARES, Moment
 from forecastle.serving.opening import Serving
-from forecastle.serving.prediction import Fallback, ModelName, Prediction, TargetValue
+from forecastle.serving.prediction import (
+    Bounds,
+    Fallback,
+    ModelName,
+    Prediction,
+    PredictionInterval,
+    TargetValue,
+)
 from forecastle.serving.residents import Chosen
 from forecastle.types import new_id
 
@@ -156,7 +163,8 @@ def _prediction(
         cached=cached,
         latency_ms=latency_ms,
         created_at=now,
-        target=_in_target_units(manifest, answer.value, question.current),
+        target=_target(manifest, answer.value, question.current),
+        interval=_interval(manifest, answer.value, question.current),
         features=question.row if question.moment and isinstance(question.row, dict) else None,
         as_of=question.as_of,
         fallback=Fallback(_name(chosen.preferred), chosen.reason or "") if chosen.preferred else None,
@@ -168,14 +176,31 @@ def _name(model: Model) -> ModelName:
     return ModelName(model.id, model.name, model.version)
 
 
-def _in_target_units(manifest: Manifest, value: float | str, current: float | None) -> TargetValue | None:
-    target = manifest.target
-    if isinstance(value, str) or (target.transform in COMPARES and current is None):
+def _target(manifest: Manifest, value: float | str, current: float | None) -> TargetValue | None:
+    if isinstance(value, str) or (turned := _in_target_units(manifest, [value], current)) is None:
         return None
-    if target.transform != "none":
+    return TargetValue(manifest.target.expression, turned[0])
+
+
+def _interval(manifest: Manifest, value: float | str, current: float | None) -> PredictionInterval | None:
+    learned = manifest.interval
+    if learned is None or isinstance(value, str):
+        return None
+    lower, upper = value + learned.lower, value + learned.upper
+    turned = _in_target_units(manifest, [lower, upper], current)
+    return PredictionInterval(learned.coverage, lower, upper, Bounds(*sorted(turned)) if turned else None)
+
+
+def _in_target_units(manifest: Manifest, values: list[float], current: float | None) -> list[float] | None:
+    """Values in the target's own units; None if its present value is needed and not known, or one is not finite."""
+    transform = manifest.target.transform
+    if transform in COMPARES and current is None:
+        return None
+    if transform != "none":
         with np.errstate(over="ignore"):
-            value = float(invert(np.array([value]), np.array([current or 0.0]), target.transform)[0])
-    return TargetValue(target.expression, value) if math.isfinite(value) else None
+            now = np.full(len(values), current or 0.0)
+            values = invert(np.array(values), now, transform).tolist()
+    return values if all(map(math.isfinite, values)) else None
 
 
 def _unseen(predictor: Predictor, row: Row) -> list[str]:
@@ -184,7 +209,7 @@ def _unseen(predictor: Predictor, row: Row) -> list[str]:
 
 def _record(caller: Caller, question: _Question, prediction: Prediction) -> Record:
     output: dict[str, object] = {"prediction": prediction.prediction}
-    for extra in ("probabilities", "target", "as_of", "fallback", "warnings"):
+    for extra in ("probabilities", "target", "interval", "as_of", "fallback", "warnings"):
         if value := getattr(prediction, extra):
             output[extra] = value
     return Record(

@@ -25,6 +25,25 @@ class TargetValue:
 
 
 @dataclass(frozen=True, slots=True)
+class Bounds:
+    """Where something lies."""
+
+    lower: float
+    upper: float
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionInterval:
+    """Where the truth lies in a share `coverage` of cases, if it is as far off as it was out of sample in training."""
+
+    coverage: float
+    lower: float
+    upper: float
+    target: Bounds | None = None
+    """The same in the target's own units; None where its present value is not known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Fallback:
     """Why an earlier version answered."""
 
@@ -53,6 +72,8 @@ class Prediction:
     created_at: datetime
     target: TargetValue | None = None
     """None for classes, and where the target's present value is not known."""
+    interval: PredictionInterval | None = None
+    """Of a regression that was trained to give one."""
     features: Mapping[str, Any] | None = None
     """The features as they were computed, when a key and a time were given."""
     as_of: datetime | None = None

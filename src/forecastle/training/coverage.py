@@ -1,6 +1,8 @@
 """Whether the rows of its tables can bear a recipe, found out before anything is queued. Reads tables, so it blocks."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
 
 import polars as pl
 
@@ -10,45 +12,87 @@ from forecastle.errors import FieldProblem
 from forecastle.features.errors import TooManyMissing
 from forecastle.features.frames import prepare, time_of
 from forecastle.training.errors import BadRecipe
-from forecastle.training.recipe import Recipe, WalkForward
+from forecastle.training.recipe import Recipe
+from forecastle.training.schemes import WalkForward
 from forecastle.training.splits import MIN_TRAIN_ROWS
 
+EXTENTS = 256
 
-def check_rows(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset], tables: TableStore) -> None:
+
+def check_rows(recipe: Recipe, tables: Mapping[str, Dataset], store: TableStore) -> None:
     """Prepare the times and keys of the tables as training will, and see whether enough is left.
 
     Args:
         recipe: fits the columns of its tables.
-        dataset: its table.
-        context: the tables of its context series, by name.
-        tables: where they are.
+        tables: its table and those of its context series, by name.
+        store: where they are.
 
     Raises:
         BadFrame: a key is in no row, the timeframe is malformed, or a context series has several rows a time.
         BadRecipe: joining loses too many rows, or too few are left for the horizon or the split.
     """
-    rows = _prepared(recipe, dataset, context, tables)
+    left = _measured(_Cut.of(recipe, tables), store)
     least = MIN_TRAIN_ROWS + 1
-    if rows.height < least:
+    if left.rows < least:
         field = "keys" if recipe.keys else "timeframe" if recipe.timeframe else "dataset"
-        raise BadRecipe.at(field, expected=f"at least {least} rows to train and test on", found=f"{rows.height}")
-    _check_horizon(recipe, rows, dataset.keys)
-    if isinstance(recipe.split, WalkForward) and dataset.time is not None:
-        _check_windows(recipe.split, rows.get_column(dataset.time).n_unique())
+        raise BadRecipe.at(field, expected=f"at least {least} rows to train and test on", found=f"{left.rows}")
+    if recipe.target.rows_ahead >= left.longest:  # the rows at the end of each series have no label
+        expected = f"fewer rows than the {left.longest:,} of the longest series"
+        raise BadRecipe.at("target.horizon", expected=expected, found=recipe.target.rows_ahead)
+    if isinstance(recipe.split, WalkForward) and left.times is not None:
+        _check_windows(recipe.split, left.times)
 
 
-def _prepared(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset], tables: TableStore) -> pl.DataFrame:
-    time, keys = dataset.time, dataset.keys
-    rows = tables.scan(dataset.sha256)
-    own = [name for name in (time, *keys) if name is not None] or rows.collect_schema().names()[:1]
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """What a recipe takes of its tables, equal for most recipes of a search."""
+
+    sha256: str
+    time: str | None
+    keys: tuple[str, ...]
+    context: tuple[tuple[str, str], ...]
+    """Names and hashes of the context series."""
+    selected: tuple[str, ...]
+    timeframe: str | None
+
+    @classmethod
+    def of(cls, recipe: Recipe, tables: Mapping[str, Dataset]) -> "_Cut":
+        dataset = tables[recipe.dataset]
+        series = tuple((name, tables[name].sha256) for name in recipe.context)
+        return cls(dataset.sha256, dataset.time, dataset.keys, series, recipe.keys, recipe.timeframe)
+
+
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """How much there is of a prepared table."""
+
+    rows: int
+    longest: int
+    """Rows of the longest series."""
+    times: int | None
+    """Distinct times."""
+
+
+@lru_cache(maxsize=EXTENTS)
+def _measured(cut: _Cut, store: TableStore) -> _Extent:
+    """Reading is what takes long; a table never changes under its hash."""
+    rows = _prepared(cut, store)
+    longest = rows.select(pl.len().over(cut.keys).max()).item() if cut.keys else rows.height
+    times = None if cut.time is None else rows.get_column(cut.time).n_unique()
+    return _Extent(rows.height, longest or 0, times)
+
+
+def _prepared(cut: _Cut, store: TableStore) -> pl.DataFrame:
+    rows = store.scan(cut.sha256)
+    own = [name for name in (cut.time, *cut.keys) if name is not None] or rows.collect_schema().names()[:1]
     try:
         return prepare(
             rows.select(own).collect(),
-            time=time,
-            keys=keys,
-            timeframe=recipe.timeframe,
-            context={name: _times(name, series, tables, str(time)) for name, series in context.items()},
-            select_keys=recipe.keys,
+            time=cut.time,
+            keys=cut.keys,
+            timeframe=cut.timeframe,
+            context={name: _times(name, sha256, store, str(cut.time)) for name, sha256 in cut.context},
+            select_keys=cut.selected,
         )
     except TooManyMissing as error:
         expected = f"series with a row for all but {error.limit:.0%} of the table's times"
@@ -56,18 +100,9 @@ def _prepared(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset], 
         raise BadRecipe(problems=[problem]) from error
 
 
-def _times(name: str, series: Dataset, tables: TableStore, time: str) -> pl.DataFrame:
-    rows = tables.scan(series.sha256)
+def _times(name: str, sha256: str, store: TableStore, time: str) -> pl.DataFrame:
+    rows = store.scan(sha256)
     return rows.select(time_of(name, rows.collect_schema(), time)).collect()
-
-
-def _check_horizon(recipe: Recipe, rows: pl.DataFrame, keys: tuple[str, ...]) -> None:
-    """The rows at the end of each series have no label."""
-    horizon = recipe.target.rows_ahead
-    longest = rows.select(pl.len().over(keys).max()).item() if keys else rows.height
-    if horizon >= longest:
-        expected = f"fewer rows than the {longest:,} of the longest series"
-        raise BadRecipe.at("target.horizon", expected=expected, found=horizon)
 
 
 def _check_windows(split: WalkForward, times: int) -> None:

@@ -4,12 +4,17 @@ BadInput
 └── BadRecipe              the recipe cannot be used; names field, value and what was expected
     ├── RecipeUnreadable   the file is not a recipe at all
     └── TooFewRows         the table has too few usable rows for the split
+NotFound
+└── SearchNotFound         no search of that id
+Conflict
+└── SearchEnded            it has ended and cannot be cancelled any more
 ForecastleError
 └── TrainingFailed         the fit came to nothing usable
-    └── ExportMismatch     the graph does not predict what the trainer predicts
+    ├── ExportMismatch     the graph does not predict what the trainer predicts
+    └── LeakageFound       something in the training looked ahead
 """
 
-from forecastle.errors import BadInput, ForecastleError
+from forecastle.errors import BadInput, Conflict, FieldProblem, ForecastleError, NotFound, clip
 
 
 class BadRecipe(BadInput):
@@ -29,9 +34,29 @@ class TooFewRows(BadRecipe):
 
     code = "TOO_FEW_ROWS"
 
-    def __init__(self, *, found: int, needed: int, what: str) -> None:
+    def __init__(self, field: str, *, found: int, needed: int, what: str) -> None:
         self.found, self.needed = found, needed
-        super().__init__(f"{what}: expected at least {needed:,}, found {found:,}")
+        super().__init__(problems=[FieldProblem(field, f"at least {needed:,} {what}", f"{found:,}")])
+
+
+class SearchNotFound(NotFound):
+    """There is no such search."""
+
+    code = "SEARCH_NOT_FOUND"
+
+    def __init__(self, search_id: str) -> None:
+        self.search_id = search_id
+        super().__init__(f"there is no search {clip(search_id)!r}")
+
+
+class SearchEnded(Conflict):
+    """The search has ended."""
+
+    code = "SEARCH_ENDED"
+
+    def __init__(self, search_id: str, status: str) -> None:
+        self.search_id, self.status = search_id, status
+        super().__init__(f"search {search_id} is {status} already")
 
 
 class TrainingFailed(ForecastleError):
@@ -51,3 +76,12 @@ class ExportMismatch(TrainingFailed):
             f"the exported graph differs from the trainer by {difference:.3g} on {rows:,} rows; "
             f"allowed is {atol:g} + {rtol:g} of the prediction"
         )
+
+
+class LeakageFound(TrainingFailed):
+    """Something in the training looked ahead."""
+
+    code = "LEAKAGE"
+
+    def __init__(self, finding: str) -> None:
+        super().__init__(f"the training looks ahead: {finding}")

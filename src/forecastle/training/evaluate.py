@@ -4,18 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
-import polars as pl
 
-from forecastle.features.plan import States
 from forecastle.registry.manifest import Fold
 from forecastle.training import baselines, importances, metrics
+from forecastle.training.algorithms import catalogue
 from forecastle.training.arrays import Floats, Integers
 from forecastle.training.errors import TrainingFailed
-from forecastle.training.learn import Learned, Method, learn
+from forecastle.training.fitting import fit_rows
+from forecastle.training.learn import Learned, Method
 from forecastle.training.metrics import Metrics
-from forecastle.training.preprocess import Categories, encode, learn_categories
-from forecastle.training.recipe import Recipe
 from forecastle.training.samples import Samples
 from forecastle.training.splits import Window
 from forecastle.training.study import Study
@@ -24,70 +23,41 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
-class FittedRows:
-    """A model that has seen nothing but some samples, and how their features were computed and encoded."""
-
-    learned: Learned
-    states: States
-    columns: pl.DataFrame
-    """Features of every row of the frame."""
-    categories: tuple[Categories | None, ...]
-    recipe: Recipe
-
-    def matrix(self, rows: Integers) -> Floats:
-        """The input matrix [N, F] of some frame rows.
-
-        Raises:
-            TrainingFailed: a feature is missing although the recipe drops rows with missing features.
-        """
-        return _matrix(self.columns, self.categories, rows, self.recipe)
-
-
-@dataclass(frozen=True, slots=True)
 class Evaluation:
-    """What was measured in a window, with its model and the matrix [N, F] of its test rows."""
+    """What was measured in a window, with its model, the matrix [N, F] of its test rows and what it predicted there."""
 
     fold: Fold
     learned: Learned
     matrix: Floats
     window: Window
-
-
-def fit_rows(study: Study, method: Method, positions: Integers) -> FittedRows:
-    """Fit everything that is fitted, features included, on these samples alone."""
-    rows = study.samples.rows[positions]
-    states, columns = study.features(rows)
-    categories = learn_categories(columns, rows)
-    matrix = _matrix(columns, categories, rows, study.recipe)
-    learned = learn(method, matrix, study.samples.target[positions], categories)
-    return FittedRows(learned, states, columns, categories, study.recipe)
-
-
-def _matrix(columns: pl.DataFrame, categories: tuple[Categories | None, ...], rows: Integers, recipe: Recipe) -> Floats:
-    matrix = encode(columns[rows], categories)
-    if recipe.missing == "drop" and np.isnan(matrix).any():
-        name = columns.columns[int(np.isnan(matrix).any(axis=0).argmax())]
-        raise TrainingFailed(f"feature {name} has no value in rows where it had one when learned from all rows")
-    return matrix
+    predicted: Floats
 
 
 def evaluate(study: Study, method: Method, window: Window) -> Evaluation:
     """Fit on the window's training rows and measure on its test rows."""
     fitted = fit_rows(study, method, window.train)
+    learned = fitted.learned
     matrix = fitted.matrix(study.samples.rows[window.test])
-    predicted = fitted.learned.predict(matrix)
+    predicted = learned.predict(matrix)
     if not np.isfinite(predicted).all():
         raise TrainingFailed("the model predicts numbers that are not finite")
     fold = _classes(study, window, predicted) if method.classes else _values(study, window, predicted)
-    return Evaluation(fold, fitted.learned, matrix, window)
+    before = _before(study, window, learned.uncalibrated.predict(matrix)) if learned.calibrator else {}
+    fold = msgspec.structs.replace(fold, metrics=fold.metrics | before, rounds=fitted.rounds)
+    return Evaluation(fold, learned, matrix, window, predicted)
 
 
 def permutation(study: Study, evaluation: Evaluation, *, seed: int) -> dict[str, float]:
     """Permutation importances on an evaluation's test rows."""
     truth = study.samples.target[evaluation.window.test]
-    return importances.permutation(
-        evaluation.matrix, study.plan.names, loss=_loss(evaluation.learned, truth), seed=seed
-    )
+    budget = catalogue.find(study.recipe.algorithm).permuted_rows
+    loss = _loss(evaluation.learned, truth)
+    return importances.permutation(evaluation.matrix, study.plan.names, loss=loss, seed=seed, budget=budget)
+
+
+def residuals(study: Study, evaluation: Evaluation) -> Floats:
+    """Truth less prediction on an evaluation's test rows."""
+    return study.samples.target[evaluation.window.test] - evaluation.predicted
 
 
 def _loss(learned: Learned, truth: Floats) -> Callable[[Floats, Integers], float]:
@@ -123,6 +93,12 @@ def _classes(study: Study, window: Window, predicted: Floats) -> Fold:
     return _fold(samples, window, metrics.classification(truth, predicted), naive, confusion=table)
 
 
+def _before(study: Study, window: Window, uncalibrated: Floats) -> Metrics:
+    """What calibration is there to improve, as it was without."""
+    measured = metrics.classification(study.samples.codes[window.test], uncalibrated)
+    return {f"{name}_uncalibrated": measured[name] for name in metrics.OF_PROBABILITIES if name in measured}
+
+
 def _fold(
     samples: Samples, window: Window, measured: Metrics, naive: dict[str, Metrics], confusion: Integers | None = None
 ) -> Fold:
@@ -130,6 +106,9 @@ def _fold(
         train_rows=len(window.train),
         test_rows=len(window.test),
         dropped_rows=window.dropped,
+        embargoed_rows=window.embargoed,
+        outside_rows=window.outside,
+        warm_up_rows=window.warm_up,
         train_start=bound(samples, window.train[0]),
         train_end=bound(samples, window.train[-1]),
         test_start=bound(samples, window.test[0]),

@@ -5,29 +5,30 @@ import onnx
 import onnxruntime
 
 from forecastle.registry.manifest import Parity
-from forecastle.training.algorithms.fitted import Fitted
 from forecastle.training.arrays import Floats
 from forecastle.training.errors import ExportMismatch, TrainingFailed
 from forecastle.training.graphs import INPUT, GraphBuilder
-from forecastle.training.preprocess import UNKNOWN, Categories, Preprocessor
+from forecastle.training.learn import Learned
+from forecastle.training.preprocess import UNKNOWN, Categories
 
-ATOL = 1e-9
 RTOL = 1e-9
 MAX_GRAPH_BYTES = 512 * 1024 * 1024
 BATCH_ROWS = 50_000
+SERVED_ROWS = 100
+"""So many rows at a time go through the graph, as they do when it is served."""
 PROBED_ROWS = 32
 
 
-def build(preprocessor: Preprocessor, fitted: Fitted, *, features: int, classes: int) -> bytes:
+def build(learned: Learned, *, features: int) -> bytes:
     """The checked graph: input `features` [N, F]; output `prediction` [N], or `probabilities` [N, K] for K classes.
 
     Raises:
         TrainingFailed: the graph is too large to serve.
     """
     graph = GraphBuilder()
-    result = fitted.emit(graph, preprocessor.emit(graph, INPUT))
-    name = "probabilities" if classes else "prediction"
-    model = graph.finish(result, name=name, features=features, classes=classes)
+    result = learned.emit(graph)
+    name = "probabilities" if learned.classes else "prediction"
+    model = graph.finish(result, name=name, features=features, classes=learned.classes)
     if model.ByteSize() > MAX_GRAPH_BYTES:
         raise TrainingFailed(
             f"the model takes {model.ByteSize() / 2**20:,.0f} MB, at most {MAX_GRAPH_BYTES / 2**20:,.0f} MB can be "
@@ -37,25 +38,29 @@ def build(preprocessor: Preprocessor, fitted: Fitted, *, features: int, classes:
     return bytes(model.SerializeToString())
 
 
-def prove(graph: bytes, preprocessor: Preprocessor, fitted: Fitted, matrix: Floats) -> Parity:
+def prove(graph: bytes, learned: Learned, matrix: Floats) -> Parity:
     """Compare the graph with the trainer on every row of an input matrix [N, F].
 
     Raises:
-        ExportMismatch: some prediction differs by more than atol + rtol * |trainer|, or is not finite where the
-            trainer's is.
+        ExportMismatch: some prediction differs by more than atol + rtol * |trainer|, where atol is the algorithm's, or
+            is not finite where the trainer's is.
     """
-    session = _session(graph)
+    session, atol = _session(graph), learned.atol
     worst, excess = 0.0, False
     for start in range(0, len(matrix), BATCH_ROWS):
         batch = matrix[start : start + BATCH_ROWS]
-        expected = fitted.predict(preprocessor.transform(batch))
-        found = session.run(None, {INPUT: batch})[0]
-        difference = _differences(found, expected)
+        expected = learned.predict(batch)
+        difference = _differences(_serve(session, batch), expected)
         worst = max(worst, float(difference.max()))
-        excess |= not (difference <= ATOL + RTOL * np.abs(expected)).all()
+        excess |= not (difference <= atol + RTOL * np.abs(expected)).all()
     if excess:
-        raise ExportMismatch(difference=worst, atol=ATOL, rtol=RTOL, rows=len(matrix))
-    return Parity(rows=len(matrix), max_abs_difference=worst, atol=ATOL, rtol=RTOL)
+        raise ExportMismatch(difference=worst, atol=atol, rtol=RTOL, rows=len(matrix))
+    return Parity(rows=len(matrix), max_abs_difference=worst, atol=atol, rtol=RTOL)
+
+
+def _serve(session: onnxruntime.InferenceSession, matrix: Floats) -> Floats:
+    parts = [matrix[start : start + SERVED_ROWS] for start in range(0, len(matrix), SERVED_ROWS)]
+    return np.concatenate([session.run(None, {INPUT: part})[0] for part in parts])
 
 
 def _differences(found: Floats, expected: Floats) -> Floats:

@@ -8,13 +8,15 @@ from typing import Any
 from forecastle.features import FEATURE_VERSION
 from forecastle.features.expressions import parse, parse_entry
 from forecastle.training.algorithms import catalogue
-from forecastle.training.recipe import Recipe, WalkForward
+from forecastle.training.recipe import Recipe
+from forecastle.training.schemes import Calendar, WalkForward
 from forecastle.types import Json, JsonObject
 
-TRAINING_VERSION = 1
+TRAINING_VERSION = 2
 """Raised when the same recipe would give another model."""
 EXACT_INTEGERS = 2**53
-WITHOUT_EFFECT = frozenset({"name", "dataset", "parent", "tags"})
+Walk = WalkForward | Calendar
+WITHOUT_EFFECT = frozenset({"name", "dataset", "parent", "tags", "prove_leakage"})
 """Fields of a recipe that do not change the model; the dataset counts by its content."""
 
 
@@ -44,11 +46,15 @@ def canonical(recipe: Recipe, dataset_sha256: str, context_sha256s: Mapping[str,
             "horizon": target.rows_ahead,
             "hidden": sorted(set(target.hidden)),
         },
-        "split": split and split.model_dump() | ({"step": split.stride} if isinstance(split, WalkForward) else {}),
+        "split": split and split.model_dump() | ({"step": split.stride} if isinstance(split, Walk) else {}),
         "seed": recipe.seed,
         "timeframe": recipe.timeframe,
         "keys": sorted({key.upper() for key in recipe.keys}),
         "missing": recipe.missing,
+        "prune": recipe.prune,
+        "calibration": recipe.calibration,
+        "interval": recipe.interval,
+        "where": recipe.where and str(parse(recipe.where)),
     }
     return {name: _plain(value) for name, value in document.items() if not _is_empty(value)}
 

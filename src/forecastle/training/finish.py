@@ -7,13 +7,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.jobs.job import Job
 from forecastle.registry import models
-from forecastle.training.order import TrainingResult
+from forecastle.training.order import Order, TrainingResult
 from forecastle.types import JsonObject
 
 
 async def publish_model(session: AsyncSession, job: Job, result: JsonObject) -> JsonObject:
     """Publish the model that a worker made; returns what is worth keeping with the job."""
-    made = msgspec.convert(result, TrainingResult)
+    made, order = msgspec.convert(result, TrainingResult), Order.read(job.payload)
     model = await models.publish(
         session,
         manifest=made.manifest,
@@ -21,6 +21,8 @@ async def publish_model(session: AsyncSession, job: Job, result: JsonObject) -> 
         manifest_sha256=made.manifest_sha256,
         owner=job.owner,
         tags=made.tags,
+        cohort=order.cohort,
+        group=order.group,
     )
     kept = {
         "model_id": model.id,
@@ -28,6 +30,7 @@ async def publish_model(session: AsyncSession, job: Job, result: JsonObject) -> 
         "version": model.version,
         "metrics": model.metrics,
         "baselines": model.baselines,
+        "skill": model.skill,
         "fit_seconds": made.manifest.fit_seconds,
     }
     return cast("JsonObject", kept)

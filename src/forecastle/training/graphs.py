@@ -40,6 +40,14 @@ class GraphBuilder:
         self.nodes.append(node)
         return name
 
+    def smallest(self, matrix: str, count: int) -> tuple[str, str]:
+        """The smallest values of each row, ascending, and their positions; of equal values the first."""
+        node = helper.make_node("TopK", [matrix, self.constant([count], np.int64)], [], largest=0, sorted=1)
+        values = self.add_node(node)
+        positions = f"{values}_positions"
+        node.output.append(positions)
+        return values, positions
+
     def columns(self, matrix: str, indices: Sequence[int] | np.ndarray[Any, Any]) -> str:
         """The named columns of a matrix, in that order, with repetitions."""
         return self.add("Gather", matrix, self.constant(indices, np.int64), axis=1)

@@ -8,6 +8,9 @@ import numpy as np
 from forecastle.training.arrays import Floats, Integers
 
 LEAST_PROBABILITY = 1e-15
+CALIBRATION_BINS = 10
+OF_PROBABILITIES = ("log_loss", "brier", "calibration_error")
+"""Measures that calibration is there to improve."""
 
 Metrics = dict[str, float]
 
@@ -43,12 +46,37 @@ def log_loss(truth: Integers, probabilities: Floats) -> float:
 
 
 def classification(truth: Integers, probabilities: Floats) -> Metrics:
-    """`log_loss` (natural logarithm) and, if there are two classes, `roc_auc`; with all of `decisions`."""
+    """`log_loss` (natural logarithm), `brier`, `calibration_error`, `roc_auc` for two classes; with `decisions`."""
     measured = decisions(truth, probabilities.argmax(axis=1), classes=probabilities.shape[1])
     measured["log_loss"] = log_loss(truth, probabilities)
+    measured["brier"] = brier(truth, probabilities)
+    measured["calibration_error"] = calibration_error(truth, probabilities)
     if probabilities.shape[1] == 2 and len(np.unique(truth)) == 2:
         measured["roc_auc"] = roc_auc(truth == 1, probabilities[:, 1])
     return _finite(measured)
+
+
+def brier(truth: Integers, probabilities: Floats) -> float:
+    """Mean squared difference between probability and outcome; for more than two classes added up over them (1950)."""
+    if probabilities.shape[1] == 2:
+        return float(np.mean((probabilities[:, 1] - truth) ** 2))
+    outcomes = np.eye(probabilities.shape[1])[truth]
+    return float(np.mean(((probabilities - outcomes) ** 2).sum(axis=1)))
+
+
+def calibration_error(truth: Integers, probabilities: Floats) -> float:
+    """How far, on average, a probability is from the share of cases in which it came true (expected calibration error).
+
+    In ten bins of equal width: of two classes over the probability of the second, of more over that of the likeliest
+    (Guo et al., 2017).
+    """
+    if probabilities.shape[1] == 2:
+        said, came_true = probabilities[:, 1], truth == 1
+    else:
+        said, came_true = probabilities.max(axis=1), probabilities.argmax(axis=1) == truth
+    bins = np.minimum((said * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
+    gaps = np.bincount(bins, said - came_true, minlength=CALIBRATION_BINS)
+    return float(np.abs(gaps).sum() / len(truth))
 
 
 def decisions(truth: Integers, predicted: Integers, *, classes: int) -> Metrics:

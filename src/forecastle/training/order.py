@@ -32,6 +32,10 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document: dict[str, Any]
     table: TableFacts
     context: Mapping[str, TableFacts]
+    cohort: str | None = None
+    """Shared by the models of one search."""
+    group: str | None = None
+    """Shared by the models of one batch."""
 
     @property
     def recipe(self) -> Recipe:

@@ -1,21 +1,27 @@
 """Settling a recipe: what it leaves open is decided by the table, and what does not fit the table is refused."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 import polars as pl
 
 from forecastle.data.dataset import ColumnKind, Dataset
 from forecastle.features.errors import BadExpression
+from forecastle.features.expressions import parse
 from forecastle.features.frames import prepared_schema
-from forecastle.features.plan import FeaturePlan
-from forecastle.features.table import Table
+from forecastle.features.nodes import spell
+from forecastle.features.plan import FeaturePlan, PlannedFeature
+from forecastle.features.table import Table, fit_to_table
 from forecastle.features.targets import TargetPlan, plan_target
 from forecastle.registry.manifest import Task
 from forecastle.training.algorithms import catalogue
 from forecastle.training.errors import BadRecipe
-from forecastle.training.recipe import Chronological, Random, Recipe, Split, WalkForward
+from forecastle.training.recipe import Recipe, Target
+from forecastle.training.schemes import Chronological, Random, Split, StratifiedKFold
+from forecastle.training.splits import check_kind
 
+PLANS = 256
 DTYPES: Mapping[ColumnKind, pl.DataType] = {
     "number": pl.Float64(),
     "category": pl.String(),
@@ -31,6 +37,7 @@ class Settled:
     recipe: Recipe
     plan: FeaturePlan
     target: TargetPlan
+    where: FeaturePlan | None
 
     @property
     def spelled(self) -> Recipe:
@@ -38,7 +45,8 @@ class Settled:
         hidden = tuple(sorted(self.plan.table.hidden))
         target = self.recipe.target.model_copy(update={"column": self.target.expression, "hidden": hidden})
         entries = tuple(column.entry for column in self.plan.columns)
-        return self.recipe.model_copy(update={"features": entries, "target": target})
+        where = self.where and self.where.columns[0].expression
+        return self.recipe.model_copy(update={"features": entries, "target": target, "where": where})
 
 
 def settle(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> Settled:
@@ -51,18 +59,44 @@ def settle(recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> 
 
     Raises:
         BadRecipe: a field does not fit the table or another field.
-        BadExpression: a feature or the target cannot be computed from the columns.
+        BadExpression: a feature, the target or `where` cannot be computed from the columns.
         BadTarget: transform, horizon and target do not fit each other.
     """
     _check_table(recipe, dataset)
-    schema = schema_of(dataset, context)
-    _check_hidden(recipe, Table.of(schema, time=dataset.time))
-    target, plan = plans(recipe, schema=schema, time=dataset.time, keys=dataset.keys)
+    target, plan, where = _planned(_Shape.of(recipe, dataset, context))
     task = _task(recipe, target)
     _check_algorithm(recipe, task)
     split = recipe.split or default_split(timed=dataset.time is not None)
+    if isinstance(split, StratifiedKFold) and task == "regression":
+        raise BadRecipe.at("split.kind", expected="kfold or random for a regression", found=split.kind)
     chosen = recipe.target.model_copy(update={"task": task, "horizon": recipe.target.rows_ahead})
-    return Settled(recipe.model_copy(update={"target": chosen, "split": split}), plan, target)
+    return Settled(recipe.model_copy(update={"target": chosen, "split": split}), plan, target, where)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """A recipe over its tables, equal to every other whose plans are the same."""
+
+    features: tuple[str, ...]
+    target: Target
+    where: str | None
+    dataset: Dataset
+    context: tuple[tuple[str, Dataset], ...]
+    recipe: Recipe = field(compare=False)
+
+    @classmethod
+    def of(cls, recipe: Recipe, dataset: Dataset, context: Mapping[str, Dataset]) -> "_Shape":
+        return cls(recipe.features, recipe.target, recipe.where, dataset, tuple(context.items()), recipe)
+
+
+@lru_cache(maxsize=PLANS)
+def _planned(shape: _Shape) -> tuple[TargetPlan, FeaturePlan, FeaturePlan | None]:
+    """Planning is what takes long; the recipes of a search share a few plans."""
+    dataset = shape.dataset
+    schema = schema_of(dataset, dict(shape.context))
+    _check_hidden(shape.target, Table.of(schema, time=dataset.time))
+    target, plan = plans(shape.recipe, schema=schema, time=dataset.time, keys=dataset.keys)
+    return target, plan, where_plan(shape.recipe, plan.table)
 
 
 def plans(
@@ -85,6 +119,21 @@ def plans(
         recipe.features, schema=schema, time=time, keys=keys, context=recipe.context, hidden=_once(hidden)
     )
     return target, plan
+
+
+def where_plan(recipe: Recipe, table: Table) -> FeaturePlan | None:
+    """The recipe's `where` over the table of its features, None when it has none.
+
+    Raises:
+        BadExpression: it cannot be read, does not fit the table, or reads what is not known when a prediction is made.
+        BadRecipe: it gives categories.
+    """
+    if recipe.where is None:
+        return None
+    tree, kind = fit_to_table(recipe.where, parse(recipe.where), table)
+    if kind != "number":
+        raise BadRecipe.at("where", expected="a condition, such as regime(close) == 2", found=recipe.where)
+    return FeaturePlan((PlannedFeature("where", spell(tree), kind, tree),), table)
 
 
 def schema_of(dataset: Dataset, context: Mapping[str, Dataset]) -> Mapping[str, pl.DataType]:
@@ -112,18 +161,14 @@ def _check_table(recipe: Recipe, dataset: Dataset) -> None:
         for field in ("timeframe", "context"):
             if value := getattr(recipe, field):
                 raise BadRecipe.at(field, expected=f"nothing, since {dataset.name} has no time column", found=value)
-        if isinstance(recipe.split, WalkForward):
-            raise BadRecipe.at(
-                "split.kind", expected="random or chronological for a table without time", found=recipe.split.kind
-            )
-    elif isinstance(recipe.split, Random):
-        raise BadRecipe.at("split.kind", expected="chronological or walk_forward for a table with time", found="random")
+    if recipe.split is not None:
+        check_kind(recipe.split, timed=dataset.time is not None)
     if recipe.keys and not dataset.keys:
         raise BadRecipe.at("keys", expected=f"nothing, since {dataset.name} has no key column", found=recipe.keys)
 
 
-def _check_hidden(recipe: Recipe, table: Table) -> None:
-    for place, name in enumerate(recipe.target.hidden):
+def _check_hidden(target: Target, table: Table) -> None:
+    for place, name in enumerate(target.hidden):
         try:
             table.find(name, text=name, at=0)
         except BadExpression as error:
@@ -146,5 +191,9 @@ def _check_algorithm(recipe: Recipe, task: Task) -> None:
     if task not in catalogue.find(recipe.algorithm).tasks:
         fitting = ", ".join(name for name, entry in catalogue.ALGORITHMS.items() if task in entry.tasks)
         raise BadRecipe.at("algorithm", expected=f"one of {fitting} for a {task}", found=recipe.algorithm)
+    if task == "regression" and recipe.calibration is not None:
+        raise BadRecipe.at("calibration", expected="nothing for a regression", found=recipe.calibration)
+    if task == "classification" and recipe.interval is not None:
+        raise BadRecipe.at("interval", expected="nothing for a classification", found=f"{recipe.interval:g}")
     if task == "regression" and recipe.hyperparameters.get("balanced"):
         raise BadRecipe.at("hyperparameters.balanced", expected="false for a regression", found="true")

@@ -1,15 +1,32 @@
 """Train and test windows. Pure: arrays of times in, arrays of row positions out."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from forecastle.training import folds, spans
 from forecastle.training.arrays import Booleans, Integers
 from forecastle.training.errors import BadRecipe, TooFewRows
-from forecastle.training.recipe import Chronological, Random, Split, WalkForward
 from forecastle.training.samples import Clockwork
+from forecastle.training.schemes import (
+    Calendar,
+    Chronological,
+    KFold,
+    PurgedKFold,
+    Random,
+    Split,
+    StratifiedKFold,
+    WalkForward,
+)
+from forecastle.training.spans import Span
 
 MIN_TRAIN_ROWS = 10
+MAX_WINDOWS = 10_000
+TIMED = ("chronological", "walk_forward", "calendar", "purged_kfold")
+"""Kinds of split for a table with time."""
+PLAIN = ("random", "chronological", "kfold", "stratified_kfold")
+"""Kinds of split for a table without."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +37,37 @@ class Window:
     test: Integers
     dropped: int = 0
     """Rows of the training stretch left out because their label lies in the test stretch or beyond."""
+    embargoed: int = 0
+    """Rows left out because they follow the test stretch too closely."""
+    outside: int = 0
+    """Rows of both stretches left out because the recipe's `where` is not true for them."""
+    warm_up: int = 0
+    """Rows of both stretches, and before the first, that lack the history which some feature needs."""
+
+    def checked(self, number: int) -> "Window":
+        """The window, if it has enough rows.
+
+        Raises:
+            TooFewRows: it has not; `number` is how the message calls it.
+        """
+        if len(self.train) < MIN_TRAIN_ROWS:
+            what = f"training rows in window {number}{self._left_out()}"
+            raise TooFewRows(self._blamed("train"), found=len(self.train), needed=MIN_TRAIN_ROWS, what=what)
+        if not len(self.test):
+            raise TooFewRows(self._blamed("test"), found=0, needed=1, what=f"test rows in window {number}")
+        return self
+
+    def _blamed(self, side: str) -> str:
+        return "where" if self.outside else f"split.{side}"
+
+    def _left_out(self) -> str:
+        reasons = (
+            (self.dropped, "whose label lies in its test stretch"),
+            (self.embargoed, "under the embargo"),
+            (self.outside, "for which `where` is not true"),
+        )
+        told = [f"{rows:,} {reason}" for rows, reason in reasons if rows]
+        return f", less {' and '.join(told)}" if told else ""
 
 
 def split(
@@ -27,77 +75,125 @@ def split(
 ) -> tuple[Window, ...]:
     """The windows of `rows` usable rows, earliest first.
 
-    No row lies on both sides of a window; with time, every training label was known strictly before the test stretch
-    begins, and rows of one time stay together.
+    No row lies on both sides of a window, and with time, rows of one time stay together. Every training label was known
+    strictly before the test stretch begins; with folds, no label of either side was open at the same time as one of
+    the other.
 
     Args:
         how: the kind of split and its sizes.
         rows: number of rows.
         clockwork: times of the rows, or None for a table without time.
         classes: class codes by which a random split is stratified, or None.
-        seed: of the random split.
+        seed: of a random split.
 
     Raises:
         TooFewRows: a window would be left without enough rows.
         BadRecipe: the kind of split does not fit the table.
     """
     if rows < MIN_TRAIN_ROWS + 1:
-        raise TooFewRows(found=rows, needed=MIN_TRAIN_ROWS + 1, what="usable rows")
+        raise TooFewRows("dataset", found=rows, needed=MIN_TRAIN_ROWS + 1, what="usable rows")
+    check_kind(how, timed=clockwork is not None)
+    windows: list[Window] = []
+    for window in _windows(how, rows, clockwork, classes, seed):
+        windows.append(window.checked(len(windows) + 1))
+        if len(windows) > MAX_WINDOWS:
+            raise BadRecipe.at("split", expected=f"at most {MAX_WINDOWS:,} windows", found="more")
+    return tuple(windows)
+
+
+def check_kind(how: Split, *, timed: bool) -> None:
+    """Refuse a kind of split that does not fit a table with, or without, time.
+
+    Raises:
+        BadRecipe: it does not: rows of a series are never shuffled, and rows without time are never walked through.
+    """
+    fitting = TIMED if timed else PLAIN
+    if how.kind not in fitting:
+        table = "a table with time" if timed else "a table without time"
+        expected = f"{', '.join(fitting[:-1])} or {fitting[-1]} for {table}"
+        raise BadRecipe.at("split.kind", expected=expected, found=how.kind)
+
+
+def _windows(
+    how: Split, rows: int, clockwork: Clockwork | None, classes: Integers | None, seed: int
+) -> Iterator[Window]:
     match how:
-        case Random():
-            windows = (_random(how, rows, classes, seed=seed),) if clockwork is None else _refuse_random()
         case Chronological():
-            windows = (_chronological(how, rows, clockwork),)
-        case WalkForward():
-            windows = _walk_forward(how, clockwork)
-    for number, window in enumerate(windows, start=1):
-        _check(window, number)
-    return windows
-
-
-def _refuse_random() -> tuple[Window, ...]:
-    raise BadRecipe.at("split.kind", expected="chronological or walk_forward for a table with time", found="random")
-
-
-def _check(window: Window, number: int) -> None:
-    if len(window.train) < MIN_TRAIN_ROWS:
-        purged = (
-            f" after {window.dropped:,} whose label lies in its test stretch were dropped" if window.dropped else ""
-        )
-        what = f"training rows in window {number}{purged}"
-        raise TooFewRows(found=len(window.train), needed=MIN_TRAIN_ROWS, what=what)
-    if not len(window.test):
-        raise TooFewRows(found=0, needed=1, what=f"test rows in window {number}")
+            yield _chronological(how, rows, clockwork)
+        case Random():
+            yield _random(how, rows, classes, seed=seed)
+        case KFold() | StratifiedKFold():
+            strata = classes if isinstance(how, StratifiedKFold) else None
+            for test in folds.drawn(how.folds, rows, strata, seed=seed):
+                yield Window(np.flatnonzero(~test), np.flatnonzero(test))
+        case WalkForward() if clockwork is not None:
+            yield from _walk_forward(how, clockwork)
+        case Calendar() if clockwork is not None:
+            yield from _calendar(how, clockwork)
+        case PurgedKFold() if clockwork is not None:
+            yield from _purged(how, clockwork)
 
 
 def _chronological(how: Chronological, rows: int, clockwork: Clockwork | None) -> Window:
     begin = rows - max(1, round(rows * how.test))
     if clockwork is None:
         return Window(np.arange(begin), np.arange(begin, rows))
-    begins_at = clockwork.times[begin]
-    return _between(clockwork, clockwork.times[0], begins_at, clockwork.times[-1] + 1)
+    return _between(clockwork, clockwork.times[0], clockwork.times[begin], clockwork.times[-1] + 1)
 
 
-def _walk_forward(how: WalkForward, clockwork: Clockwork | None) -> tuple[Window, ...]:
-    if clockwork is None:
-        raise BadRecipe.at("split.kind", expected="random or chronological for a table without time", found=how.kind)
+def _walk_forward(how: WalkForward, clockwork: Clockwork) -> Iterator[Window]:
     moments = np.unique(clockwork.times)
     length = how.train + how.test
     if len(moments) < length:
         what = f"distinct times for one window of {how.train:,} to train and {how.test:,} to test"
-        raise TooFewRows(found=len(moments), needed=length, what=what)
+        raise TooFewRows("split.train", found=len(moments), needed=length, what=what)
     bounds = np.append(moments, moments[-1] + 1)
-    starts = range(0, len(moments) - length + 1, how.stride)
-    return tuple(
-        _between(clockwork, bounds[start], bounds[start + how.train], bounds[start + length]) for start in starts
-    )
+    for begin in range(0, len(moments) - length + 1, how.stride):
+        start = bounds[0 if how.expanding else begin]
+        yield _between(clockwork, start, bounds[begin + how.train], bounds[begin + length])
 
 
-def _between(clockwork: Clockwork, start: np.int64, boundary: np.int64, end: np.int64) -> Window:
-    first, middle, last = np.searchsorted(clockwork.times, [start, boundary, end])
+def _calendar(how: Calendar, clockwork: Clockwork) -> Iterator[Window]:
+    """A stretch without rows of its own is left out, and so is a last one that the rows fill less than half."""
+    train, test, step = map(Span.parse, (how.train, how.test, how.stride))
+    first, last = int(clockwork.times[0]), int(clockwork.times[-1])
+    origin = spans.floor(first, step.unit)
+    tested: tuple[int, ...] = ()
+    for number in range(MAX_WINDOWS):
+        start = spans.after(origin, step, number)
+        boundary = spans.after(start, train)
+        end = spans.after(boundary, test)
+        if boundary + (end - boundary) // 2 > last:
+            break
+        window = _between(clockwork, origin if how.expanding else start, boundary, end)
+        if len(window.test) and tested != (tested := (int(window.test[0]), int(window.test[-1]))):
+            yield window
+    else:
+        raise BadRecipe.at("split.step", expected=f"rows crossed in at most {MAX_WINDOWS:,} steps", found=how.stride)
+    if not tested:
+        raise BadRecipe.at(
+            "split.train",
+            expected=f"rows over more than {how.train} to train and {how.test} to test",
+            found=f"{spans.spell(first)} to {spans.spell(last)}",
+        )
+
+
+def _between(clockwork: Clockwork, start: int | np.int64, boundary: int | np.int64, end: int | np.int64) -> Window:
+    first, middle, last = np.searchsorted(clockwork.times, np.array([start, boundary, end], dtype=np.int64))
     train = np.arange(first, middle)
     known = clockwork.known[first:middle] < boundary
     return Window(train[known], np.arange(middle, last), dropped=int(len(train) - known.sum()))
+
+
+def _purged(how: PurgedKFold, clockwork: Clockwork) -> Iterator[Window]:
+    moments = np.unique(clockwork.times)
+    if len(moments) < how.folds:
+        raise TooFewRows("split.folds", found=len(moments), needed=how.folds, what="distinct times, one for each fold")
+    for stretch in np.array_split(moments, how.folds):
+        fold = folds.purged(clockwork, stretch[0], stretch[-1], how.embargo)
+        yield Window(
+            np.flatnonzero(fold.train), np.flatnonzero(fold.test), dropped=fold.purged, embargoed=fold.embargoed
+        )
 
 
 def _random(how: Random, rows: int, classes: Integers | None, *, seed: int) -> Window:

@@ -1,4 +1,4 @@
-"""A recipe's table made ready: features computed, labels found, unusable rows set aside."""
+"""A recipe's table made ready: joined and resampled, features computed, labels found, unusable rows set aside."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from forecastle.training.labels import Labels, read_labels
 from forecastle.training.order import TableFacts
 from forecastle.training.recipe import Recipe
 from forecastle.training.samples import Clockwork, Samples
-from forecastle.training.settle import plans
+from forecastle.training.settle import plans, where_plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,45 +29,86 @@ class Study:
     samples: Samples
     current: Floats
     """Of each sample, the value known at the row, in the target's own units; NaN where there is none."""
-    states: States
-    """What fitted features learned from all labelled rows."""
     columns: pl.DataFrame
-    """The features of every row of the frame, computed with these states."""
+    """The features of every row of the frame, as far as nothing is learned: see `FeaturePlan.unlearned`."""
+    warm_up: Integers
+    """Times of the rows, ascending, that were set aside for want of history."""
+    where: FeaturePlan | None = None
+    """The condition that rows must meet to be trained on or tested."""
 
     def features(self, rows: Integers) -> tuple[States, pl.DataFrame]:
         """Features of the whole frame when fitted features learn from these frame rows only."""
-        if not self.states:
+        if not self.plan.learns:
             return {}, self.columns
         states = self.plan.fit(self.frame, _mask(rows, self.frame.height))
         return states, self.plan.compute(self.frame, states)
+
+    def meeting(self, positions: Integers) -> tuple[States, Booleans]:
+        """Which samples meet the condition when what is fitted in it learns from the samples at `positions` only."""
+        if self.where is None:
+            return {}, np.ones(len(self.samples.rows), dtype=bool)
+        states = self.where.fit(self.frame, _mask(self.samples.rows[positions], self.frame.height))
+        met = self.where.compute(self.frame, states).to_series().fill_null(0.0).to_numpy() != 0
+        return states, met[self.samples.rows]
 
     def in_units(self, values: Floats, positions: Integers) -> Floats:
         """Values of the target of some samples, turned back into the target's own units."""
         return targets.invert(values, self.current[positions], self.target.transform)
 
 
-def prepare_study(
-    recipe: Recipe, frame: pl.DataFrame, *, facts: TableFacts, context: Mapping[str, pl.DataFrame]
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """What a recipe is trained on."""
+
+    frame: pl.DataFrame
+    """The dataset's rows."""
+    facts: TableFacts
+    """Its time and key columns."""
+    context: Mapping[str, pl.DataFrame]
+    """The rows of the context series, by name."""
+
+
+def prepare_table(recipe: Recipe, tables: Tables) -> pl.DataFrame:
+    """Select keys, resample and join.
+
+    Raises:
+        BadInput: a key is unknown, a series cannot be joined, or too many rows are lost.
+    """
+    return prepare(
+        tables.frame,
+        time=tables.facts.time,
+        keys=tables.facts.keys,
+        timeframe=recipe.timeframe,
+        context=tables.context,
+        select_keys=recipe.keys,
+    )
+
+
+def compute_features(plan: FeaturePlan, frame: pl.DataFrame) -> pl.DataFrame:
+    """The features of every row of a prepared table, as far as nothing is learned."""
+    return plan.unlearned.compute(frame, {})
+
+
+def find_samples(
+    recipe: Recipe,
+    frame: pl.DataFrame,
+    columns: pl.DataFrame,
+    *,
+    facts: TableFacts,
+    limit: float | None = None,
 ) -> Study:
-    """Join, resample, compute and label.
+    """Label the rows of a prepared table and set aside those that cannot be used.
 
     Args:
         recipe: with its open choices settled.
-        frame: the dataset's rows.
+        frame: the prepared table.
+        columns: its features, as far as nothing is learned.
         facts: its time and key columns.
-        context: the rows of the context series, by name.
+        limit: share of rows that may lack a feature after the warm-up, in place of the usual one.
 
     Raises:
-        BadInput: too many rows are lost to missing values, or too few have a label.
+        BadInput: too many rows are lost to missing values, or there are too few classes or too many.
     """
-    frame = prepare(
-        frame,
-        time=facts.time,
-        keys=facts.keys,
-        timeframe=recipe.timeframe,
-        context=context,
-        select_keys=recipe.keys,
-    )
     target_plan, plan = plans(recipe, schema=frame.schema, time=facts.time, keys=facts.keys)
     target = compute_target(
         frame,
@@ -78,19 +119,24 @@ def prepare_study(
         keys=facts.keys,
     )
     labels = read_labels(target, target_plan.transform, as_classes=recipe.target.task == "classification")
-    labelled = ~np.isnan(labels.values)
-    states = plan.fit(frame, labelled)
-    columns = plan.compute(frame, states)
-    complete = _complete(columns, frame, facts) if recipe.missing == "drop" else True
-    rows = np.flatnonzero(labelled & complete)
+    usable = ~np.isnan(labels.values)
+    warm_up: Integers = np.empty(0, dtype=np.int64)
+    if recipe.missing == "drop":
+        numbers = columns.select(pl.all().exclude(pl.String))  # a missing category is a category of its own
+        complete = limits.check_features(numbers, frame, time=facts.time, keys=facts.keys, limit=limit)
+        usable &= complete.usable
+        warm_up = _times(frame, facts)[~complete.warm]
+    rows = np.flatnonzero(usable)
     samples = _samples(rows, labels, _groups(frame, facts.keys)[rows], _clockwork(rows, frame, facts, target))
-    return Study(recipe, plan, target_plan, frame, samples, labels.current[rows], states, columns)
+    where = where_plan(recipe, plan.table)
+    return Study(recipe, plan, target_plan, frame, samples, labels.current[rows], columns, warm_up, where)
 
 
-def _complete(columns: pl.DataFrame, frame: pl.DataFrame, facts: TableFacts) -> Booleans:
-    """Which rows have every number; a missing category is a category of its own."""
-    numbers = columns.select(pl.all().exclude(pl.String))
-    return limits.check_features(numbers, frame, time=facts.time, keys=facts.keys)
+def _times(frame: pl.DataFrame, facts: TableFacts) -> Integers:
+    """Times of the rows in microseconds; row numbers without a time column."""
+    if facts.time is None:
+        return np.arange(frame.height)
+    return frame[facts.time].cast(pl.Int64).to_numpy()
 
 
 def _samples(rows: Integers, labels: Labels, groups: Integers, clockwork: Clockwork | None) -> Samples:
@@ -106,10 +152,9 @@ def _samples(rows: Integers, labels: Labels, groups: Integers, clockwork: Clockw
 
 
 def _clockwork(rows: Integers, frame: pl.DataFrame, facts: TableFacts, target: Target) -> Clockwork | None:
-    if facts.time is None or target.label_times is None:
+    if target.label_times is None:
         return None
-    times = frame[facts.time].cast(pl.Int64).to_numpy()[rows]
-    return Clockwork(times, target.label_times[rows].astype(np.int64))
+    return Clockwork(_times(frame, facts)[rows], target.label_times[rows].astype(np.int64))
 
 
 def _groups(frame: pl.DataFrame, keys: Sequence[str]) -> Integers:

@@ -2,8 +2,10 @@
 
 import time
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
 import msgspec
@@ -13,23 +15,39 @@ from forecastle.data.storage import TableStore
 from forecastle.features import FEATURE_VERSION
 from forecastle.jobs.context import JobContext
 from forecastle.registry import manifest as manifests
+from forecastle.registry import measures
 from forecastle.registry.artifacts import ArtifactStore
-from forecastle.registry.manifest import FeatureColumn, Manifest, Parity, TargetFacts
-from forecastle.training import export, importances, metrics
-from forecastle.training.algorithms.fitted import Options
+from forecastle.registry.manifest import FeatureColumn, Fold, Interval, Leakage, Manifest, Parity, Regime, TargetFacts
+from forecastle.training import export, importances, intervals, metrics
 from forecastle.training.arrays import Integers
-from forecastle.training.evaluate import Evaluation, FittedRows, bound, evaluate, fit_rows, permutation
+from forecastle.training.errors import LeakageFound
+from forecastle.training.evaluate import Evaluation, bound, evaluate, permutation, residuals
+from forecastle.training.fitting import FittedRows
+from forecastle.training.inspection import inspect
+from forecastle.training.leakage.proof import prove
 from forecastle.training.learn import Method
 from forecastle.training.order import Order, TrainingResult
-from forecastle.training.settle import default_split
-from forecastle.training.splits import Window, split
-from forecastle.training.study import Study, prepare_study
+from forecastle.training.splits import Window
+from forecastle.training.steps import TRAINING, method
+from forecastle.training.study import Study, Tables
 from forecastle.types import JsonObject
 
 SOFTWARE = ("forecastle", "numpy", "polars", "scikit-learn", "lightgbm", "onnx", "onnxruntime")
+XGBOOST = ("xgboost-cpu", "xgboost")
+"""Two distributions of one library, of which a machine has one."""
 PROVED_TRAINING_ROWS = 1_000
 PREPARED = 0.1
 """Share of the progress bar that the preparation takes, and the end of the work after the last fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Final:
+    """The model that is published, fitted on the samples at `positions`."""
+
+    fitted: FittedRows
+    positions: Integers
+    regime: Regime | None
+    fit_seconds: float
 
 
 def run(payload: JsonObject, context: JobContext) -> JsonObject:
@@ -40,8 +58,9 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     """
     order = Order.read(payload)
     context.report(0.0, "reading the table")
-    study = _study(order, TableStore(context.home / "datasets"))
-    cut, how = windows(study), method(study)
+    tables = read_tables(order, TableStore(context.home / "datasets"))
+    study = TRAINING.study(order.recipe, tables)
+    cut, how = TRAINING.divide(study), method(study)
     context.log(
         f"{study.frame.height:,} rows, {len(study.samples.rows):,} usable, {len(study.plan.columns)} features, "
         f"{len(cut)} windows"
@@ -49,7 +68,9 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     evaluations = _evaluate_all(study, how, cut, context)
     context.report(1 - PREPARED, "fitting on all rows")
     manifest, graph = _finish(order, study, how, evaluations)
-    if not any(any(weights.values()) for name, weights in manifest.importances.items() if name != "permutation"):
+    if order.recipe.prove_leakage:
+        manifest = msgspec.structs.replace(manifest, leakage=_prove_leakage(order, tables, context))
+    if importances.all_alike(manifest.importances):
         context.log("no feature matters to this model: it predicts the same for every row")
     context.report(1.0, "storing the model")
     store = ArtifactStore(context.artifacts_url)
@@ -57,36 +78,24 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     return cast("JsonObject", msgspec.to_builtins(result))
 
 
-def _study(order: Order, store: TableStore) -> Study:
+def _prove_leakage(order: Order, tables: Tables, context: JobContext) -> Leakage:
+    proof = prove(
+        order.recipe, tables, progress=lambda share, message: context.report(1 - PREPARED * (1 - share), message)
+    )
+    if proof.findings:
+        raise LeakageFound(str(proof.findings[0]))
+    context.log(f"proven that nothing looks ahead: {proof.cuts:,} cuts, {proof.rows:,} rows compared")
+    return proof.badge
+
+
+def read_tables(order: Order, store: TableStore) -> Tables:
+    """The tables that an order names.
+
+    Raises:
+        TableMissing: one is not in the store.
+    """
     context = {name: store.scan(facts.sha256).collect() for name, facts in order.context.items()}
-    frame = store.scan(order.table.sha256).collect()
-    return prepare_study(order.recipe, frame, facts=order.table, context=context)
-
-
-def windows(study: Study) -> tuple[Window, ...]:
-    """The recipe's train and test windows over the study's samples."""
-    samples = study.samples
-    return split(
-        study.recipe.split or default_split(timed=samples.clockwork is not None),
-        rows=len(samples.rows),
-        clockwork=samples.clockwork,
-        classes=samples.codes if samples.classes else None,
-        seed=study.recipe.seed,
-    )
-
-
-def method(study: Study) -> Method:
-    """How the recipe says each window is learned from."""
-    recipe, columns = study.recipe, study.plan.columns
-    return Method(
-        algorithm=recipe.algorithm,
-        options=Options(
-            "classification" if study.samples.classes else "regression", recipe.hyperparameters, recipe.seed
-        ),
-        order=sorted(range(len(columns)), key=lambda position: (columns[position].expression, columns[position].name)),
-        fills_missing=recipe.missing == "median",
-        classes=len(study.samples.classes),
-    )
+    return Tables(store.scan(order.table.sha256).collect(), order.table, context)
 
 
 def _evaluate_all(
@@ -97,21 +106,47 @@ def _evaluate_all(
         share = PREPARED + (1 - 2 * PREPARED) * number / len(windows)
         context.report(share, f"window {number + 1} of {len(windows)}", "training")
         evaluations.append(evaluate(study, method, window))
-        measured = ", ".join(f"{name} {value:.5g}" for name, value in evaluations[-1].fold.metrics.items())
-        context.log(f"window {number + 1} of {len(windows)}: {measured}")
+        context.measure(number, len(windows), _measured(evaluations[-1].fold, classes=bool(method.classes)))
+        context.log(f"window {number + 1} of {len(windows)}: {_told(evaluations[-1].fold)}")
     return tuple(evaluations)
 
 
+def _measured(fold: Fold, *, classes: bool) -> dict[str, float]:
+    skill = measures.skill("classification" if classes else "regression", fold.metrics, fold.baselines)
+    return fold.metrics | ({} if skill is None else {measures.SKILL: skill})
+
+
+def _told(fold: Fold) -> str:
+    measured = ", ".join(f"{name} {value:.5g}" for name, value in fold.metrics.items())
+    return measured if fold.rounds is None else f"{measured}; best after {fold.rounds:,} rounds"
+
+
 def _finish(order: Order, study: Study, method: Method, evaluations: Sequence[Evaluation]) -> tuple[Manifest, bytes]:
-    """Fit on every usable row, export, prove, describe."""
-    everything = np.arange(len(study.samples.rows))
+    """Fit on every usable row that meets the recipe's condition, export, prove, describe."""
+    interval = _interval(study, evaluations)
+    final = _fit_all(study, method)
+    graph = export.build(final.fitted.learned, features=len(study.plan.columns))
+    parity = _prove(study, final.fitted, graph, [evaluation.window for evaluation in evaluations])
+    manifest = _describe(order, study, final, evaluations, parity)
+    looked = inspect(study, method, evaluations)
+    return msgspec.structs.replace(manifest, interval=interval, diagnostics=looked), graph
+
+
+def _interval(study: Study, evaluations: Sequence[Evaluation]) -> Interval | None:
+    coverage = study.recipe.interval
+    if coverage is None:
+        return None
+    return intervals.fit([residuals(study, evaluation) for evaluation in evaluations], coverage=coverage)
+
+
+def _fit_all(study: Study, method: Method) -> _Final:
+    usable = np.arange(len(study.samples.rows))
+    states, met = study.meeting(usable)
+    condition = study.where and study.where.columns[0].expression
+    regime = Regime(condition, states, outside_rows=int((~met).sum())) if condition else None
     started = time.perf_counter()
-    final = fit_rows(study, method, everything)
-    fit_seconds = time.perf_counter() - started
-    learned = final.learned
-    graph = export.build(learned.preprocessor, learned.fitted, features=len(study.plan.columns), classes=method.classes)
-    parity = _prove(study, final, graph, [evaluation.window for evaluation in evaluations])
-    return _describe(order, study, final, evaluations, parity, fit_seconds), graph
+    fitted = TRAINING.fit(study, method, usable[met])
+    return _Final(fitted, usable[met], regime, time.perf_counter() - started)
 
 
 def _prove(study: Study, final: FittedRows, graph: bytes, windows: Sequence[Window]) -> Parity:
@@ -121,17 +156,10 @@ def _prove(study: Study, final: FittedRows, graph: bytes, windows: Sequence[Wind
     chosen: Integers = np.unique(np.concatenate([draw, *(window.test for window in windows)]))
     matrix = final.matrix(study.samples.rows[chosen])
     probed = export.probes(matrix, final.categories, fills_missing=study.recipe.missing == "median")
-    return export.prove(graph, final.learned.preprocessor, final.learned.fitted, probed)
+    return export.prove(graph, final.learned, probed)
 
 
-def _describe(
-    order: Order,
-    study: Study,
-    final: FittedRows,
-    evaluations: Sequence[Evaluation],
-    parity: Parity,
-    fit_seconds: float,
-) -> Manifest:
+def _describe(order: Order, study: Study, final: _Final, evaluations: Sequence[Evaluation], parity: Parity) -> Manifest:
     recipe, samples = study.recipe, study.samples
     folds = tuple(evaluation.fold for evaluation in evaluations)
     return Manifest(
@@ -143,23 +171,27 @@ def _describe(
         recipe=recipe.as_json(),
         dataset=recipe.dataset,
         dataset_sha256=order.table.sha256,
-        features=_feature_columns(study, final),
+        features=_feature_columns(study, final.fitted),
         feature_version=FEATURE_VERSION,
-        feature_states=final.states,
+        feature_states=final.fitted.states,
         target=TargetFacts(study.target.expression, study.target.transform, study.target.horizon),
         classes=samples.classes,
         missing=recipe.missing,
         metrics=metrics.average([fold.metrics for fold in folds]),
         baselines=metrics.average_each([fold.baselines for fold in folds]),
         folds=folds,
-        importances=_importances(study, final, evaluations[-1]),
+        importances=_importances(study, final.fitted, evaluations[-1]),
         parity=parity,
-        trained_rows=len(samples.rows),
-        trained_until=None if samples.clockwork is None else bound(samples, -1),
-        fit_seconds=fit_seconds,
+        regime=final.regime,
+        pruned=_pruned(study, final.fitted),
+        rounds=final.fitted.rounds,
+        calibration=calibrator.learned if (calibrator := final.fitted.learned.calibrator) else None,
+        trained_rows=len(final.positions),
+        trained_until=None if samples.clockwork is None else bound(samples, final.positions[-1]),
+        fit_seconds=final.fit_seconds,
         parent=recipe.parent,
         created_at=datetime.now(UTC),
-        software={name: version(name) for name in SOFTWARE},
+        software={name: version(name) for name in (*SOFTWARE, *_installed(XGBOOST))},
     )
 
 
@@ -170,8 +202,24 @@ def _feature_columns(study: Study, final: FittedRows) -> tuple[FeatureColumn, ..
     )
 
 
+def _pruned(study: Study, final: FittedRows) -> tuple[str, ...]:
+    if study.recipe.prune is None:
+        return ()
+    kept = set(final.learned.preprocessor.sources.tolist())
+    return tuple(name for column, name in enumerate(study.plan.names) if column not in kept)
+
+
 def _importances(study: Study, final: FittedRows, last: Evaluation) -> dict[str, dict[str, float]]:
     """Permutation on the last window's test rows, and what the final model says of itself."""
     learned = final.learned
     own = importances.by_feature(learned.fitted.importances(), learned.preprocessor.sources, study.plan.names)
     return {"permutation": permutation(study, last, seed=study.recipe.seed)} | own
+
+
+def _installed(names: Sequence[str]) -> list[str]:
+    found = []
+    for name in names:
+        with suppress(PackageNotFoundError):
+            version(name)
+            found.append(name)
+    return found

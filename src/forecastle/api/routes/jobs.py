@@ -1,11 +1,12 @@
-"""Jobs: what waits, runs and has ended. Like models, all who sign in may see them; owners and admins cancel."""
+"""Jobs: what waits, runs and has ended. Like models, all who sign in see them; owners and admins cancel and retry."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Response
 
-from forecastle.api.depends import EditorDep, ServicesDep, UserDep
+from forecastle.api.depends import EditorDep, GivenTermsDep, ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
+from forecastle.auth.users import User
 from forecastle.errors import Forbidden
 from forecastle.jobs import queue
 from forecastle.jobs.job import Job, LogLine
@@ -57,7 +58,28 @@ async def get_job_logs(
 async def cancel_job(services: ServicesDep, editor: EditorDep, job_id: str) -> Job:
     """Cancel a job that has not ended. If it runs, its process is killed."""
     async with services.database.write() as session:
-        job = await queue.get(session, job_id)
-        if editor.role != "admin" and job.owner != editor.id:
-            raise Forbidden("only its owner or an admin may cancel a job")
+        _may_change(editor, await queue.get(session, job_id), "cancel")
         return await queue.cancel(session, job_id, now=services.clock.now())
+
+
+@router.post(
+    "/jobs/{job_id}/retry",
+    status_code=202,
+    responses={200: {"model": Job, "description": "The same was submitted again already: the job that came of it."}},
+)
+async def retry_job(
+    services: ServicesDep, editor: EditorDep, job_id: str, given: GivenTermsDep, response: Response
+) -> Job:
+    """Submit a job that failed or was cancelled once more, on the same terms or on others; the old one stays."""
+    async with services.database.write() as session:
+        old = await queue.get(session, job_id)
+        _may_change(editor, old, "retry")
+        made = await queue.retry(session, job_id, now=services.clock.now(), terms=old.terms.but(**given))
+    if made.duplicate:
+        response.status_code = 200
+    return made.job
+
+
+def _may_change(editor: User, job: Job, verb: str) -> None:
+    if editor.role != "admin" and job.owner != editor.id:
+        raise Forbidden(f"only its owner or an admin may {verb} a job")

@@ -12,9 +12,10 @@ from forecastle.api.depends import ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.errors import BadInput
 from forecastle.serving.history import reading
-from forecastle.serving.moments import Moment, read_time
+from forecastle.serving.moments import Moment
 from forecastle.serving.predict import Caller, predict, predict_at, predict_many
 from forecastle.serving.prediction import Fallback, Feedback, ModelName, Prediction, StoredPrediction
+from forecastle.serving.times import read_time
 from forecastle.types import Page
 
 router = APIRouter(prefix=PREFIX, tags=["predictions"])

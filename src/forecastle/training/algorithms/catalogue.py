@@ -1,6 +1,6 @@
 """Which algorithms there are and what can be set on them. Imports no learning library."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -66,6 +66,8 @@ class Algorithm:
     hyperparameters: tuple[Hyperparameter, ...]
     standardises: bool
     """Whether numbers are brought to mean 0 and deviation 1 before the fit."""
+    permuted_rows: int = 2_000_000
+    """Most rows that are predicted to measure permutation importances."""
 
     @property
     def module(self) -> str:
@@ -82,16 +84,43 @@ def _number(name: str, default: float | None, minimum: float, maximum: float, do
 
 
 _BALANCED = Hyperparameter("balanced", "switch", False, "Weigh classes inversely to their frequency.")
+_EARLY_STOPPING = _integer(
+    "early_stopping",
+    None,
+    1,
+    1000,
+    "Rounds without improvement after which boosting ends, found on the last fifth of the training rows; then all of "
+    "them are fitted with the best number of rounds. By default none.",
+)
 BOTH: tuple[Task, ...] = ("regression", "classification")
 
 ALGORITHMS: Mapping[str, Algorithm] = {
     algorithm.name: algorithm
     for algorithm in (
         Algorithm(
+            "linear",
+            ("regression",),
+            "Linear regression by least squares, without a penalty.",
+            (),
+            standardises=True,
+        ),
+        Algorithm(
             "ridge",
             ("regression",),
             "Linear regression with an L2 penalty.",
             (_number("alpha", 1.0, 1e-8, 1e8, "Strength of the penalty, on standardised columns."),),
+            standardises=True,
+        ),
+        Algorithm(
+            "elastic_net",
+            ("regression",),
+            "Linear regression with L1 and L2 penalties, which leaves out columns that matter little.",
+            (
+                _number("alpha", 0.01, 1e-8, 1e4, "Strength of the penalty, on standardised columns and target."),
+                _number(
+                    "l1_ratio", 0.5, 0.01, 1.0, "Share of the L1 penalty; 1 is the lasso, and for none take ridge."
+                ),
+            ),
             standardises=True,
         ),
         Algorithm(
@@ -122,7 +151,7 @@ ALGORITHMS: Mapping[str, Algorithm] = {
                 ),
                 _BALANCED,
             ),
-            standardises=False,
+            standardises=True,
         ),
         Algorithm(
             "lightgbm",
@@ -139,9 +168,41 @@ ALGORITHMS: Mapping[str, Algorithm] = {
                 _number("reg_alpha", 0.0, 0.0, 1e8, "L1 penalty on leaf values."),
                 _number("reg_lambda", 0.0, 0.0, 1e8, "L2 penalty on leaf values."),
                 _number("min_split_gain", 0.0, 0.0, 1e8, "Least gain of a split."),
+                _EARLY_STOPPING,
                 _BALANCED,
             ),
             standardises=False,
+        ),
+        Algorithm(
+            "xgboost",
+            BOTH,
+            "Gradient-boosted decision trees, grown level by level.",
+            (
+                _integer("n_estimators", 200, 1, 10_000, "Boosting rounds."),
+                _number("learning_rate", 0.05, 1e-5, 1.0, "Shrinkage of each round."),
+                _integer("max_depth", 6, 1, 16, "Deepest level of a tree."),
+                _number("min_child_weight", 1.0, 0.0, 1e8, "Least weight (curvature of the loss) in a leaf."),
+                _number("subsample", 1.0, 1e-3, 1.0, "Share of rows drawn for each round."),
+                _number("colsample_bytree", 1.0, 1e-3, 1.0, "Share of columns drawn for each tree."),
+                _number("reg_alpha", 0.0, 0.0, 1e8, "L1 penalty on leaf values."),
+                _number("reg_lambda", 1.0, 0.0, 1e8, "L2 penalty on leaf values."),
+                _number("gamma", 0.0, 0.0, 1e8, "Least gain of a split."),
+                _EARLY_STOPPING,
+                _BALANCED,
+            ),
+            standardises=True,
+        ),
+        Algorithm(
+            "nearest_neighbours",
+            BOTH,
+            "The average over the training rows nearest to a row, in standard deviations of each column.",
+            (
+                _integer("n_neighbours", 10, 1, 1000, "Nearest training rows that have a say."),
+                Hyperparameter("by_distance", "switch", False, "Weigh them inversely to their distance."),
+                _BALANCED,
+            ),
+            standardises=True,
+            permuted_rows=20_000,
         ),
     )
 }
@@ -171,7 +232,7 @@ def complete(algorithm: Algorithm, given: Mapping[str, object]) -> dict[str, Set
     for name, value in given.items():
         field = f"hyperparameters.{clip(name)}"
         if name not in known:
-            expected = f"one of {', '.join(known)} for {algorithm.name}{suggest(name, known)}"
+            expected = f"{_one_of(known)} for {algorithm.name}{suggest(name, known)}"
             problems.append(FieldProblem(field, expected, "an unknown name"))
         elif value is not None:
             try:
@@ -181,3 +242,7 @@ def complete(algorithm: Algorithm, given: Mapping[str, object]) -> dict[str, Set
     if problems:
         raise BadRecipe(problems=problems)
     return settings
+
+
+def _one_of(names: Collection[str]) -> str:
+    return f"one of {', '.join(names)}" if names else "nothing"

@@ -8,8 +8,11 @@ import numpy as np
 
 from forecastle.registry.manifest import Task
 from forecastle.training.algorithms.catalogue import Setting
-from forecastle.training.arrays import Floats
+from forecastle.training.arrays import Floats, Integers
 from forecastle.training.graphs import GraphBuilder
+
+EXACT = 1e-9
+"""Rounding that float64 on both sides allows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,12 @@ class Options:
 
 
 class Fitted(Protocol):
-    """A fitted algorithm on preprocessed columns [N, P]."""
+    """A fitted algorithm on preprocessed columns [N, P]; of a regression, on a target of mean 0 and deviation 1."""
+
+    @property
+    def atol(self) -> float:
+        """How far, in absolute terms, rounding alone may take the graph from `predict`."""
+        ...
 
     def predict(self, matrix: Floats) -> Floats:
         """The library's own prediction: [N] for a regression, probabilities [N, K] by class code otherwise."""
@@ -33,7 +41,20 @@ class Fitted(Protocol):
         ...
 
     def importances(self) -> Mapping[str, Floats]:
-        """Importance of each of the P columns, by method: `coefficient` or `tree`."""
+        """Importance of each of the P columns, by method: `coefficient`, `tree`, or nothing of the kind."""
+        ...
+
+
+class Booster(Protocol):
+    """The module of an algorithm that adds up rounds of trees, so that it can be stopped early."""
+
+    def best_rounds(
+        self, matrix: Floats, target: Floats, held_matrix: Floats, held_target: Floats, options: Options
+    ) -> int:
+        """The number of rounds after which the loss on held-out rows [M, P], [M] was least.
+
+        Boosting ends when it has not fallen for `early_stopping` rounds.
+        """
         ...
 
 
@@ -46,3 +67,9 @@ def shares(weights: Floats) -> Floats:
 def pair(second: Floats) -> Floats:
     """Probabilities [N, 2] from that of the second class [N]."""
     return np.column_stack([1.0 - second, second])
+
+
+def inverse_frequencies(codes: Integers) -> Floats:
+    """The weight of each class: what brings all of them to the same total over rows of these class codes [N]."""
+    counts = np.bincount(codes)
+    return len(codes) / (len(counts) * counts)

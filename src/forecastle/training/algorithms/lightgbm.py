@@ -8,7 +8,7 @@ import numpy as np
 
 from forecastle.training import openmp
 from forecastle.training.algorithms import trees
-from forecastle.training.algorithms.fitted import Options, pair, shares
+from forecastle.training.algorithms.fitted import EXACT, Options, inverse_frequencies, pair, shares
 from forecastle.training.arrays import Booleans, Floats, Integers
 from forecastle.training.errors import TrainingFailed
 from forecastle.training.graphs import GraphBuilder
@@ -16,10 +16,12 @@ from forecastle.training.graphs import GraphBuilder
 openmp.load()  # before the library below, which cannot be imported without it
 
 import lightgbm  # noqa: E402
-from sklearn.utils.class_weight import compute_sample_weight  # noqa: E402
 
 ZERO_BOUND = float(np.float32(1e-35))
 """LightGBM reads inputs whose size is not above this as 0."""
+
+ONE_ROW = 1.5
+"""What is drawn is rounded down, and nothing can be learned from no row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,11 @@ class FittedBooster:
     booster: lightgbm.Booster
     classes: int
     """Number of classes; 0 for a regression."""
+
+    @property
+    def atol(self) -> float:
+        """Both sides add up in float64."""
+        return EXACT
 
     def predict(self, matrix: Floats) -> Floats:
         """Predictions [N], or probabilities [N, K]."""
@@ -50,11 +57,38 @@ class FittedBooster:
 
 def fit(matrix: Floats, target: Floats, options: Options) -> FittedBooster:
     """Fit on columns [N, P] and values or class codes [N]."""
-    classes = int(target.max()) + 1 if options.task == "classification" else 0
-    settings: dict[str, Any] = {name: value for name, value in options.hyperparameters.items() if value is not None}
-    rounds = settings.pop("n_estimators")
-    weights = compute_sample_weight("balanced", target) if settings.pop("balanced") else None
-    settings |= _objective(classes) | {
+    classes = _classes(target, options)
+    settings = _settings(len(matrix), classes, options)
+    return FittedBooster(
+        lightgbm.train(settings, _table(matrix, target, target, settings, options), _rounds(options)), classes
+    )
+
+
+def best_rounds(matrix: Floats, target: Floats, held_matrix: Floats, held_target: Floats, options: Options) -> int:
+    """The number of rounds after which the loss on held-out rows [M, P], [M] was least."""
+    settings = _settings(len(matrix), _classes(target, options), options)
+    table = _table(matrix, target, target, settings, options)
+    held = _table(held_matrix, held_target, target, settings, options, reference=table)
+    patience = lightgbm.early_stopping(int(options.hyperparameters["early_stopping"] or 1), verbose=False)
+    booster = lightgbm.train(settings, table, _rounds(options), valid_sets=[held], callbacks=[patience])
+    return max(1, booster.best_iteration)
+
+
+def _rounds(options: Options) -> int:
+    return int(options.hyperparameters["n_estimators"] or 1)
+
+
+def _classes(target: Floats, options: Options) -> int:
+    return int(target.max()) + 1 if options.task == "classification" else 0
+
+
+def _settings(rows: int, classes: int, options: Options) -> dict[str, Any]:
+    left_out = {"n_estimators", "balanced", "early_stopping"}
+    given = {name: value for name, value in options.hyperparameters.items() if value is not None}
+    settings: dict[str, Any] = {name: value for name, value in given.items() if name not in left_out}
+    settings |= _objective(classes)
+    return settings | {
+        "subsample": max(settings["subsample"], min(1.0, ONE_ROW / rows)),
         "bagging_freq": int(settings["subsample"] < 1),
         "seed": options.seed,
         "deterministic": True,
@@ -62,8 +96,21 @@ def fit(matrix: Floats, target: Floats, options: Options) -> FittedBooster:
         "num_threads": 1,
         "verbosity": -1,
     }
-    table = lightgbm.Dataset(matrix, target, weight=weights, params=settings)
-    return FittedBooster(lightgbm.train(settings, table, rounds), classes)
+
+
+def _table(
+    matrix: Floats,
+    target: Floats,
+    learned_from: Floats,
+    settings: dict[str, Any],
+    options: Options,
+    reference: lightgbm.Dataset | None = None,
+) -> lightgbm.Dataset:
+    """Rows as the library takes them; how much a class weighs is learned from the rows to be fitted."""
+    weights = None
+    if options.hyperparameters["balanced"]:
+        weights = inverse_frequencies(learned_from.astype(np.int64))[target.astype(np.int64)]
+    return lightgbm.Dataset(matrix, target, weight=weights, params=settings, reference=reference)
 
 
 def _objective(classes: int) -> dict[str, Any]:

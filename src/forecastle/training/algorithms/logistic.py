@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
-from forecastle.training.algorithms.fitted import Options
+from forecastle.training.algorithms.fitted import EXACT, Options
 from forecastle.training.arrays import Floats
 from forecastle.training.graphs import GraphBuilder
 
@@ -17,6 +17,11 @@ class FittedLogistic:
     """A fitted logistic regression."""
 
     model: Any
+
+    @property
+    def atol(self) -> float:
+        """Both sides add up in float64."""
+        return EXACT
 
     def predict(self, matrix: Floats) -> Floats:
         """Probabilities [N, K]."""

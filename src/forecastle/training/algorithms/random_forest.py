@@ -5,16 +5,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from forecastle.training.algorithms import trees
-from forecastle.training.algorithms.fitted import Options, shares
+from forecastle.training.algorithms.fitted import EXACT, Options, shares
 from forecastle.training.arrays import Floats
 from forecastle.training.graphs import GraphBuilder
-
-LARGEST = 1e30
-"""Inputs are cut to this size: the library turns them into float32 and adds them up to look for infinities."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +21,19 @@ class FittedForest:
     classes: int
     """Number of classes; 0 for a regression."""
 
+    @property
+    def atol(self) -> float:
+        """Both sides add up in float64."""
+        return EXACT
+
     def predict(self, matrix: Floats) -> Floats:
         """Predictions [N], or probabilities [N, K]."""
-        inputs = np.clip(matrix, -LARGEST, LARGEST)
+        inputs = trees.cut(matrix)
         return np.asarray(self.model.predict_proba(inputs) if self.classes else self.model.predict(inputs))
 
     def emit(self, graph: GraphBuilder, matrix: str) -> str:
         """Add the trees and their average to a graph."""
-        clipped = graph.add("Clip", matrix, graph.constant(-LARGEST), graph.constant(LARGEST))
-        inputs = graph.double(graph.add("Cast", clipped, to=TensorProto.FLOAT))
+        inputs = trees.emit_single(graph, matrix)
         outputs = [1] if self.classes == 2 else range(max(self.classes, 1))
         grown = [
             _tree(estimator.tree_, value=value, output=output)
@@ -71,7 +71,7 @@ def _tree(tree: Any, *, value: int, output: int) -> trees.Tree:
 
 def fit(matrix: Floats, target: Floats, options: Options) -> FittedForest:
     """Fit on columns [N, P] and values or class codes [N]."""
-    inputs = np.clip(matrix, -LARGEST, LARGEST)
+    inputs = trees.cut(matrix)
     common: dict[str, Any] = {
         "n_estimators": options.hyperparameters["n_estimators"],
         "max_depth": options.hyperparameters["max_depth"],

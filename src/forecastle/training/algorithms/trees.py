@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from onnx import NodeProto, helper, numpy_helper
+from onnx import NodeProto, TensorProto, helper, numpy_helper
 
 from forecastle.training.arrays import Booleans, Floats, Integers
 from forecastle.training.graphs import ML_DOMAIN, GraphBuilder
 
+LARGEST = 1e30
+"""Inputs are cut to this size for libraries that turn them into float32 and cannot do with infinities."""
 LESS_OR_EQUAL = 0
 SUM = 1
 NO_TRANSFORM = 0
@@ -68,6 +70,17 @@ def emit(graph: GraphBuilder, matrix: str, trees: Sequence[Tree], *, outputs: in
     _set_integers(node, "leaf_targetids", np.repeat([tree.output for tree in trees], np.diff(leaves)))
     _set(node, "leaf_weights", _tensor("weights", np.concatenate([tree.leaves for tree in trees])))
     return graph.add_node(node)
+
+
+def cut(matrix: Floats) -> Floats:
+    """Inputs that float32 has room for."""
+    return np.clip(matrix, -LARGEST, LARGEST)
+
+
+def emit_single(graph: GraphBuilder, matrix: str) -> str:
+    """Add `cut` and the rounding to float32 that such libraries do; the result is float64 again."""
+    clipped = graph.add("Clip", matrix, graph.constant(-LARGEST), graph.constant(LARGEST))
+    return graph.double(graph.add("Cast", clipped, to=TensorProto.FLOAT))
 
 
 def _set(node: NodeProto, name: str, value: Any) -> None:

@@ -1,0 +1,28 @@
+import tracemalloc
+from pathlib import Path
+
+from forecastle.jobs.executor import Task
+from forecastle.jobs.slot import files, tidy_up
+
+
+def _task(folder: Path, job_id: str, attempt: int = 1) -> Task:
+    return Task(job_id, attempt, "sample_jobs:echo", {}, folder, "memory://", 60.0)
+
+
+def test_the_files_of_every_start_of_a_job_are_removed_and_no_others(tmp_path: Path) -> None:
+    kept = ["job2-1.jsonl", "job-1.txt", "runner-job.lock", "another-job-1.out"]
+    for name in ("job-1.jsonl", "job-1.out", "job-2.jsonl", *kept):
+        (tmp_path / name).touch()
+    tidy_up(tmp_path, _task(tmp_path, "job", attempt=3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(kept)
+    assert files(tmp_path, _task(tmp_path, "job", attempt=3)) == tmp_path / "job-3"
+
+
+def test_thousands_of_jobs_leave_nothing_in_memory(tmp_path: Path) -> None:
+    tidy_up(tmp_path, _task(tmp_path, "first"))
+    tracemalloc.start()
+    for number in range(200):
+        tidy_up(tmp_path, _task(tmp_path, f"job{number}"))
+    kept, _peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 20_000
