@@ -316,7 +316,7 @@ def test_what_does_not_fit_the_table_is_refused_before_there_is_a_job(
     ("change", "message"),
     [
         ({"timeframe": "1d"}, "timeframe: expected nothing, since people has no time column"),
-        ({"keys": ["x"]}, "keys: expected nothing, since people has no key column"),
+        ({"keys": ["x"]}, "keys: expected nothing, since people has no key column, found x"),
         (
             {"split": {"kind": "walk_forward", "train": 9, "test": 9}},
             "split.kind: expected random, chronological",

@@ -6,6 +6,7 @@ import signal
 import sys
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
@@ -117,6 +118,19 @@ def describe_worker(payload: JsonObject, context: JobContext) -> JsonObject:
     import polars as pl  # noqa: PLC0415 - the pool must be ready before polars is loaded
 
     return {"loaded": loaded, "polars_threads": pl.thread_pool_size(), "omp": os.environ["OMP_NUM_THREADS"]}
+
+
+def list_open_files(payload: JsonObject, context: JobContext) -> JsonObject:
+    return {"files": sorted(open_files())}
+
+
+def open_files() -> set[str]:
+    """What the descriptors of this process lead to: paths, and sockets by number."""
+    found = set()
+    for descriptor in Path("/proc/self/fd").iterdir():
+        with suppress(OSError):  # the one that lists them
+            found.add(str(descriptor.readlink()))
+    return found
 
 
 def talk(payload: JsonObject, context: JobContext) -> JsonObject:

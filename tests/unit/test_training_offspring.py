@@ -72,8 +72,9 @@ def test_a_name_of_the_parent_comes_before_a_column(make_manifest: Callable[...,
 
 
 def test_a_whitelist_of_nothing_that_there_is_is_an_error(parent: Manifest) -> None:
-    with pytest.raises(BadInput, match=r"features: expected features of the parent \(day, sma\(close, 20\), volume\)"):
-        child(parent, features=["turnover"])
+    expected = r"features: expected features of the parent \(day, sma\(close, 20\), volume\) or of its tables"
+    with pytest.raises(BadInput, match=f"{expected}, found turnover, profit"):
+        child(parent, features=["turnover", "profit"])
 
 
 def test_an_empty_whitelist_is_an_error(parent: Manifest) -> None:

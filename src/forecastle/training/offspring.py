@@ -75,9 +75,8 @@ def child(parent: Recipe, recipe: Recipe, tables: Mapping[str, Dataset]) -> Chil
             ignored.append(wanted)
     if not found:
         names = ", ".join(parse_entry(entry)[0] for entry in parent.features)
-        raise BadRecipe.at(
-            "features", expected=f"features of the parent ({clip(names, 200)}) or of its tables", found=recipe.features
-        )
+        expected = f"features of the parent ({clip(names, 200)}) or of its tables"
+        raise BadRecipe.at("features", expected=expected, found=", ".join(recipe.features))
     return Child(recipe.model_copy(update={"features": tuple(found.values())}), tuple(ignored))
 
 

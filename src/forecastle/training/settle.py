@@ -158,13 +158,14 @@ def _once(names: Sequence[str]) -> tuple[str, ...]:
 
 def _check_table(recipe: Recipe, dataset: Dataset) -> None:
     if dataset.time is None:
-        for field in ("timeframe", "context"):
-            if value := getattr(recipe, field):
-                raise BadRecipe.at(field, expected=f"nothing, since {dataset.name} has no time column", found=value)
+        for field, found in (("timeframe", recipe.timeframe), ("context", ", ".join(recipe.context))):
+            if found:
+                raise BadRecipe.at(field, expected=f"nothing, since {dataset.name} has no time column", found=found)
     if recipe.split is not None:
         check_kind(recipe.split, timed=dataset.time is not None)
     if recipe.keys and not dataset.keys:
-        raise BadRecipe.at("keys", expected=f"nothing, since {dataset.name} has no key column", found=recipe.keys)
+        expected = f"nothing, since {dataset.name} has no key column"
+        raise BadRecipe.at("keys", expected=expected, found=", ".join(recipe.keys))
 
 
 def _check_hidden(target: Target, table: Table) -> None:
