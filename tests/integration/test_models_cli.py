@@ -12,7 +12,7 @@ from commands import Cli
 from forecastle.bootstrap import open_services, prepare
 from forecastle.registry import manifest as manifests
 from forecastle.registry import models
-from forecastle.registry.manifest import FeatureColumn, Manifest
+from forecastle.registry.manifest import FeatureColumn, Interval, Manifest
 from forecastle.settings import Settings
 
 
@@ -80,6 +80,24 @@ def test_models_side_by_side(stocked: tuple[Cli, dict[str, str]]) -> None:
     apart = cli("models", "compare", "old", "other")
     assert "some are regressions and some classifications" in apart.err
     assert apart.code == 0
+
+
+def test_choices_made_inside_a_training_are_shown(cli: Cli, home: Path, make_manifest: Callable[..., Manifest]) -> None:
+    stopped = make_manifest(name="stopped", rounds=1040, interval=Interval(0.95, -0.5, 0.25, 300))
+    sure = make_manifest(
+        name="sure",
+        task="classification",
+        classes=("x", "y"),
+        recipe={"calibration": "sigmoid"},
+        metrics={"log_loss": 0.5, "log_loss_uncalibrated": 0.75},
+        calibration={"slope": 0.9, "intercept": 0.1},
+    )
+    asyncio.run(_publish(home, stopped, sure))
+    shown = [" ".join(cli("models", "show", name).out.split()) for name in ("stopped", "sure")]
+    assert "rounds 1,040, found by stopping early" in shown[0]
+    assert "interval 95 %: prediction -0.5 to +0.25, from 300 rows" in shown[0]
+    assert "calibration sigmoid (slope 0.9, intercept 0.1): log_loss 0.75 before, 0.5 after" in shown[1]
+    assert ("rounds -" in shown[1], "calibration -" in shown[0], "interval -" in shown[1]) == (True, True, True)
 
 
 def test_relatives_as_a_tree(stocked: tuple[Cli, dict[str, str]]) -> None:

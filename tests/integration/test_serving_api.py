@@ -8,14 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from forecastle.api import examples
+from forecastle.api.routes.predictions import BatchAnswer
 from forecastle.bootstrap import Services
 from forecastle.clock import ManualClock
 from forecastle.data import catalogue
 from forecastle.data.options import ImportOptions
-from forecastle.registry.manifest import FeatureColumn, TargetFacts
+from forecastle.registry.manifest import FeatureColumn, Interval, TargetFacts
 from forecastle.registry.models import Model
+from forecastle.serving.prediction import Prediction
 from forecastle.serving.residents import MAX_RESIDENT
 
 Publish = Callable[..., Awaitable[Model]]
@@ -82,6 +86,26 @@ async def test_a_regression_batch_has_no_probabilities(user: httpx.AsyncClient, 
     answer = (await user.post("/batch-predict", json={"samples": [[1, 1]] * 100})).json()
     assert answer["predictions"] == [3.0] * 100
     assert (answer["probabilities"], answer["confidences"]) == (None, None)
+
+
+async def test_a_batch_carries_the_interval_of_each_row(user: httpx.AsyncClient, publish: Publish) -> None:
+    await publish(interval=Interval(0.8, -1.0, 2.0, 100), target=TargetFacts("c", "log", 1))
+    samples = [[1.0, 2.0], {"a": -1, "b": 0}]
+    batch = (await user.post("/batch-predict", json={"samples": samples})).json()
+    single = [(await user.post("/predict", json={"features": sample})).json() for sample in samples]
+    assert batch["intervals"] == [each["interval"] for each in single]
+    assert [(each["lower"], each["upper"]) for each in batch["intervals"]] == [(4.0, 7.0), (-2.0, 1.0)]
+    assert batch["intervals"][1]["target"] == pytest.approx({"lower": math.exp(-2.0), "upper": math.exp(1.0)})
+
+
+async def test_a_model_without_interval_has_none_in_a_batch(user: httpx.AsyncClient, publish: Publish) -> None:
+    await publish()
+    assert (await user.post("/batch-predict", json={"samples": [[1, 1]]})).json()["intervals"] is None
+
+
+def test_the_documented_answers_have_the_fields_of_real_ones() -> None:
+    for example, answer in ((examples.PREDICTION, Prediction), (examples.BATCH, BatchAnswer)):
+        assert json.loads(msgspec.json.encode(msgspec.convert(example, answer))) == example
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,22 @@ def test_models_and_predictions_by_command(trained: Cli) -> None:
     assert trained("models", "list", "--json").json == {"items": [], "next": None}
 
 
+def test_an_interval_is_told_in_words(trained: Cli, tmp_path: Path) -> None:
+    recipe = RECIPE.replace('"bars"', '"sure"', 1).replace('name = "sure"', 'name = "sure"\ninterval = 0.8')
+    (tmp_path / "sure.toml").write_text(recipe)
+    assert trained("train", "sure.toml").code == 0
+    learned = trained("models", "show", "sure", "--json").json["manifest"]["interval"]
+    asked = ("predict", "sure", "--key", "ticker=A", "--time", "2024-02-10")
+    given = trained(*asked, "--json").json["interval"]
+    shown = trained(*asked).out
+    assert f"{given['lower']:g} to {given['upper']:g} in 80 % of cases" in shown
+    assert f"{given['target']['lower']:g} to {given['target']['upper']:g} in 80 % of cases" in shown
+    assert "{" not in shown
+    facts = trained("models", "show", "sure").out
+    assert f"80 %: prediction {learned['lower']:+.5g} to {learned['upper']:+.5g}" in facts
+    assert f"it covered {learned['measured_coverage']:.1%} of {learned['measured_rows']:,}" in facts
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

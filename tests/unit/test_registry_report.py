@@ -180,6 +180,17 @@ def variants(make: Make) -> Iterator[Manifest]:
     yield make(trained_until="2020-01-01T12:30:00+00:00", fit_seconds=0.0004, missing="median")
 
 
+@pytest.mark.parametrize(
+    ("lower", "upper", "told"),
+    [(-1.0, 1.5, "−1 … +1.5 around"), (-2.0, -0.5, "−2 … −0.5 around")],  # noqa: RUF001
+)
+def test_an_interval_beside_its_prediction_has_the_right_signs(
+    make_manifest: Make, lower: float, upper: float, told: str
+) -> None:
+    page = render(subject(make_manifest(interval=Interval(0.8, lower, upper, 80))))
+    assert told in " ".join(checked(page).text)
+
+
 def test_every_page_is_well_formed_and_draws_within_its_areas(
     make_manifest: Make, regression: Manifest, classification: Manifest
 ) -> None:

@@ -15,8 +15,8 @@ from forecastle.registry import leaderboard, models
 from forecastle.registry.describe import rank, read_manifest
 from forecastle.registry.folds import fold_table
 from forecastle.registry.leaderboard import CREATED
-from forecastle.registry.manifest import Leakage, Manifest
-from forecastle.registry.measures import HEADLINES, Direction, direction
+from forecastle.registry.manifest import Interval, Leakage, Manifest
+from forecastle.registry.measures import HEADLINES, UNCALIBRATED, Direction, direction
 from forecastle.registry.models import Model
 from forecastle.registry.removal import Children, remove_all, remove_model
 from forecastle.types import Page
@@ -226,6 +226,9 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
             "trained on",
             f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows",
         ],
+        ["rounds", None if manifest.rounds is None else f"{manifest.rounds:,}, found by stopping early"],
+        ["calibration", _calibration(manifest)],
+        ["interval", manifest.interval and _interval(manifest.interval)],
         ["confined to", manifest.regime and manifest.regime.expression],
         ["best naive forecast", _judged(model)],
         ["equals its training", f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"],
@@ -237,6 +240,22 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
         ["tags", ", ".join(model.tags) or None],
         ["created", f"{model.created_at:%Y-%m-%d %H:%M:%S}"],
     ]
+
+
+def _calibration(manifest: Manifest) -> str | None:
+    if manifest.calibration is None:
+        return None
+    learned = ", ".join(f"{name} {value:.4g}" for name, value in manifest.calibration.items())
+    loss = HEADLINES[manifest.task]
+    before, after = (_number(manifest.metrics.get(name)) for name in (f"{loss}{UNCALIBRATED}", loss))
+    return f"{manifest.recipe.get('calibration', 'yes')} ({learned}): {loss} {before} before, {after} after"
+
+
+def _interval(interval: Interval) -> str:
+    covers = f"{interval.coverage * 100:g} %: prediction {interval.lower:+.5g} to {interval.upper:+.5g}"
+    if interval.measured_coverage is None:
+        return f"{covers}, from {interval.rows:,} rows"
+    return f"{covers}; it covered {interval.measured_coverage:.1%} of {interval.measured_rows:,} rows held apart"
 
 
 def _proof(leakage: Leakage) -> str:

@@ -57,9 +57,12 @@ def _show(prediction: Prediction, *, as_json: bool) -> None:
         emit_json(prediction)
         return
     facts: dict[str, Any] = plain(prediction)
-    model, target = prediction.model, prediction.target
+    model, target, interval = prediction.model, prediction.target, prediction.interval
     facts["model"] = f"{model.name} version {model.version}"
     facts["target"] = f"{target.column} = {target.value:g}" if target else None
+    facts["interval"] = _between(interval.lower, interval.upper, interval.coverage) if interval else None
+    if target and interval and interval.target:
+        facts["interval of target"] = _between(interval.target.lower, interval.target.upper, interval.coverage)
     left_out = {"warnings", "fallback", "model_version", "cached", "probabilities", "features"}
     rows = [[name, value] for name, value in facts.items() if value is not None and name not in left_out]
     for part in ("probabilities", "features"):
@@ -75,6 +78,10 @@ def _show(prediction: Prediction, *, as_json: bool) -> None:
             soft_wrap=True,
         )
     hint(f"forecastle models show {model.id}")
+
+
+def _between(lower: float, upper: float, coverage: float) -> str:
+    return f"{lower:g} to {upper:g} in {coverage * 100:g} % of cases"
 
 
 def _read(option: str, text: str) -> Row:

@@ -8,13 +8,22 @@ import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
+from forecastle.api import examples
 from forecastle.api.depends import ServicesDep, UserDep
+from forecastle.api.examples import shown
 from forecastle.api.routes import PREFIX
 from forecastle.errors import BadInput
 from forecastle.serving.history import reading
 from forecastle.serving.moments import Moment
 from forecastle.serving.predict import Caller, predict, predict_at, predict_many
-from forecastle.serving.prediction import Fallback, Feedback, ModelName, Prediction, StoredPrediction
+from forecastle.serving.prediction import (
+    Fallback,
+    Feedback,
+    ModelName,
+    Prediction,
+    PredictionInterval,
+    StoredPrediction,
+)
 from forecastle.serving.times import read_time
 from forecastle.types import Page
 
@@ -75,6 +84,8 @@ class BatchAnswer:
     probabilities: Sequence[Mapping[str, float]] | None
     confidences: Sequence[float] | None
     cached: Sequence[bool]
+    intervals: Sequence[PredictionInterval] | None
+    """None where the model gives none."""
     warnings: Sequence[Sequence[str]]
     model: ModelName
     model_version: int
@@ -89,7 +100,7 @@ def _caller(request: Request, user: UserDep) -> Caller:
 CallerDep = Annotated[Caller, Depends(_caller)]
 
 
-@router.post("/predict", response_model=Prediction)
+@router.post("/predict", response_model=Prediction, responses=shown(examples.PREDICTION))
 async def predict_one(services: ServicesDep, caller: CallerDep, body: PredictRequest) -> Response:
     """Predict one row. When the answer arrives, it is stored."""
     if (moment := _moment(body)) is not None:
@@ -100,7 +111,7 @@ async def predict_one(services: ServicesDep, caller: CallerDep, body: PredictReq
     return _json(prediction)
 
 
-@router.post("/batch-predict", response_model=BatchAnswer)
+@router.post("/batch-predict", response_model=BatchAnswer, responses=shown(examples.BATCH))
 async def predict_batch(services: ServicesDep, caller: CallerDep, body: BatchRequest) -> Response:
     """Predict 1 to 100 rows with one run of the model. All of them are stored, or none is answered."""
     return _json(_batch(await predict_many(services.serving, body.samples, model=body.model, caller=caller)))
@@ -175,6 +186,7 @@ def _batch(predictions: Sequence[Prediction]) -> BatchAnswer:
         probabilities=[each.probabilities or {} for each in predictions] if classes else None,
         confidences=[each.confidence or 0.0 for each in predictions] if classes else None,
         cached=[each.cached for each in predictions],
+        intervals=[each.interval for each in predictions if each.interval] or None,
         warnings=[each.warnings for each in predictions],
         model=first.model,
         model_version=first.model_version,

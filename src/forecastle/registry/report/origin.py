@@ -145,7 +145,8 @@ def _calibration(manifest: Manifest) -> str | None:
 
 
 def _interval(interval: Interval) -> str:
-    said = f"{figure(interval.lower)} … +{figure(interval.upper)} around a prediction, from {count(interval.rows)} rows"
+    low, high = (f"{'+' if bound > 0 else ''}{figure(bound)}" for bound in (interval.lower, interval.upper))
+    said = f"{low} … {high} around a prediction, from {count(interval.rows)} rows"
     if interval.measured_coverage is None:
         return said
     measured = f"it covered {percent(interval.measured_coverage)} of {count(interval.measured_rows)} rows held apart"
