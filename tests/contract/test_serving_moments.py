@@ -19,7 +19,7 @@ from forecastle.db import Database
 from forecastle.errors import BadInput
 from forecastle.features.frames import prepare
 from forecastle.features.plan import FeaturePlan
-from forecastle.registry.manifest import FeatureColumn, Manifest, TargetFacts
+from forecastle.registry.manifest import FeatureColumn, Manifest, Regime, TargetFacts
 from forecastle.serving.errors import BadMoment
 from forecastle.serving.moments import MAX_FRAMES, Frames, Moment
 from forecastle.serving.times import read_time
@@ -191,6 +191,58 @@ async def test_a_row_that_is_older_than_any_weekend_makes_it_is_warned_of(
     assert sight.as_of == datetime.fromisoformat(as_of).replace(tzinfo=UTC)
     expected = f"the newest row of this key is from {as_of}T00:00:00Z, {age} before the time asked"
     assert sight.warnings == ((expected,) if age else ())
+
+
+@pytest.mark.parametrize(
+    ("time", "found"),
+    [("2024-01-02T02:00", None), ("2024-01-02T05:00", "is not true"), ("2024-01-01T01:00", "is not known")],
+)
+async def test_a_row_outside_the_regime_is_warned_of(
+    frames: Frames, add: Add, make_manifest: MakeManifest, time: str, found: str | None
+) -> None:
+    """26 and 29 hours in, the sine is above and below its mean of three; an hour in, that mean is not known."""
+    bars = await add("bars", BARS, "time", "ticker")
+    regime = Regime("close > sma(close, 3)", {}, 20)
+    manifest = described(make_manifest, bars, features=(FeatureColumn("now", "close"),), regime=regime)
+    expected = f"the model was trained only on rows for which close > sma(close, 3), which {found} of this one"
+    sight = await frames.look(manifest, at(time, ticker="AAA"))
+    assert sight.warnings == ((expected,) if found else ())
+
+
+async def test_a_regime_that_was_learned_is_the_one_of_the_training(
+    frames: Frames, add: Add, tables: TableStore, make_manifest: MakeManifest
+) -> None:
+    """Every row is inside by the states in the manifest if and only if nothing is warned of."""
+    bars = await add("bars", BARS, "time", "ticker")
+    frame = prepare(tables.scan(bars.sha256).collect(), time="time", keys=("ticker",), timeframe=None, context={})
+    plan = FeaturePlan.of(["inside = mixture(close)"], schema=frame.schema, time="time", keys=("ticker",))
+    states = plan.fit(frame, (frame["ticker"] == "BBB").to_numpy())
+    inside = plan.compute(frame, states)["inside"]
+    assert set(inside) == {0.0, 1.0}
+    manifest = described(
+        make_manifest, bars, features=(FeatureColumn("now", "close"),), regime=Regime("mixture(close)", states, 20)
+    )
+    for row in range(0, frame.height, 7):
+        moment = Moment({"ticker": frame["ticker"][row]}, frame["time"][row])
+        assert bool((await frames.look(manifest, moment)).warnings) != bool(inside[row])
+
+
+async def test_an_events_regime_does_not_look_at_its_outcome(
+    frames: Frames, add: Add, make_manifest: MakeManifest
+) -> None:
+    matches = await add("matches", MATCHES, "date", "home", "away")
+    manifest = described(
+        make_manifest,
+        matches,
+        features=(FeatureColumn("form", "mean(before(goals), 3)"),),
+        target=TargetFacts("goals", "none", 0),
+        regime=Regime('ground == "dry"', {}, 14),
+    )
+    warned = [
+        (await frames.look(manifest, at("2024-03-01", {"ground": ground}, home="red", away="blue"))).warnings
+        for ground in ("dry", "wet")
+    ]
+    assert [any('ground == "dry"' in warning for warning in each) for each in warned] == [False, True]
 
 
 @pytest.mark.parametrize(

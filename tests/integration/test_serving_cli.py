@@ -66,6 +66,18 @@ def test_models_and_predictions_by_command(trained: Cli) -> None:
     assert trained("models", "list", "--json").json == {"items": [], "next": None}
 
 
+def test_a_prediction_outside_the_regime_of_its_model_says_so(trained: Cli, tmp_path: Path) -> None:
+    recipe = RECIPE.replace('"bars"', '"calm"', 1).replace('name = "calm"', 'name = "calm"\nwhere = \'ticker == "A"\'')
+    (tmp_path / "calm.toml").write_text(recipe)
+    assert trained("train", "calm.toml").code == 0
+    inside, outside = (trained("predict", "calm", "--key", f"ticker={it}", "--time", "2024-02-10") for it in "AB")
+    assert (inside.code, outside.code) == (0, 0)
+    warning = 'the model was trained only on rows for which ticker == "A", which is not true of this one'
+    assert (warning in inside.err, warning in outside.err) == (False, True)
+    by_vector = trained("predict", "calm", "--features", '[0.1, "B"]', "--json").json
+    assert not any("trained only" in each for each in by_vector["warnings"])
+
+
 def test_an_interval_is_told_in_words(trained: Cli, tmp_path: Path) -> None:
     recipe = RECIPE.replace('"bars"', '"sure"', 1).replace('name = "sure"', 'name = "sure"\ninterval = 0.8')
     (tmp_path / "sure.toml").write_text(recipe)

@@ -21,7 +21,7 @@ from forecastle.features.errors import NoSuchRow
 from forecastle.features.plan import FeaturePlan
 from forecastle.features.targets import plan_target
 from forecastle.features.tokens import quote_name
-from forecastle.registry.manifest import Manifest
+from forecastle.registry.manifest import Manifest, Regime
 from forecastle.serving.errors import BadMoment
 from forecastle.serving.flights import Flights
 from forecastle.types import is_storable
@@ -29,7 +29,7 @@ from forecastle.types import is_storable
 MAX_FRAMES = 4
 COMPARES = {"log_return", "pct_change"}
 """Transforms whose way back needs the target's value at the row."""
-CURRENT = "current"
+CURRENT, INSIDE = "current", "inside"
 SECOND = timedelta(seconds=1)
 UNITS = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
 
@@ -68,6 +68,8 @@ class Sight:
 class _Plans:
     features: FeaturePlan
     current: FeaturePlan | None
+    inside: FeaturePlan | None
+    """The condition of the rows that the model was confined to."""
     event: bool
 
 
@@ -166,12 +168,23 @@ def _look(
     at = partial(row_at, frame, key=moment.key, time=moment.time, given=moment.given, event=plan.event)
     row = at(plan.features, manifest.feature_states)
     current = at(plan.current, {}).features[CURRENT] if plan.current is not None else None
+    overdue = _overdue(row, moment, "this key" if dataset.keys else "the table")
+    regime, inside = manifest.regime, plan.inside
+    outside = _outside(regime, at(inside, regime.states)) if regime is not None and inside is not None else ()
     return Sight(
         row.features,
         current if isinstance(current, float) else None,
         as_of=row.newest,
-        warnings=(*warnings, *_overdue(row, moment, "this key" if dataset.keys else "the table")),
+        warnings=(*warnings, *overdue, *outside),
     )
+
+
+def _outside(regime: Regime, row: RowAt) -> Iterator[str]:
+    """A warning when the row is of no kind that the model has seen; where that is not known, training took it so."""
+    met = row.features[INSIDE]
+    if not met:
+        found = "is not known" if met is None else "is not true"
+        yield f"the model was trained only on rows for which {regime.expression}, which {found} of this one"
 
 
 def _overdue(row: RowAt, moment: Moment, whose: str) -> Iterator[str]:
@@ -204,4 +217,8 @@ def _plans(manifest: Manifest, dataset: Dataset, frame: pl.DataFrame) -> _Plans:
     features = FeaturePlan.of(entries, **known, context=context, hidden=hidden)
     compares = target.transform in COMPARES and not manifest.classes
     current = FeaturePlan.of([f"{CURRENT} = {target.expression}"], **known, context=context) if compares else None
-    return _Plans(features, current, event)
+    regime = manifest.regime
+    inside = (
+        FeaturePlan.of([f"{INSIDE} = {regime.expression}"], **known, context=context, hidden=hidden) if regime else None
+    )
+    return _Plans(features, current, inside, event)
