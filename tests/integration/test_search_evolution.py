@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search_desk import FEATURES, Desk
+from search_desk import FEATURES, RUNNER, Desk
 
 from forecastle.data import catalogue
 from forecastle.db import Database
 from forecastle.errors import BadInput, NotFound
+from forecastle.jobs import leases
 from forecastle.registry import models
 from forecastle.registry.describe import read_manifest
 from forecastle.registry.errors import ModelNotFound
@@ -132,6 +133,22 @@ async def test_nothing_is_promoted_that_is_not_better_by_enough(desk: Breeder) -
     assert search.outcome["stage"] is None
     stages = [(await desk.model(trial.model_id)).stage for trial in await desk.trials(search.id)]
     assert set(stages) == {"dev"}
+
+
+async def test_a_generation_that_fails_ends_the_evolution_with_the_best_before_it(desk: Breeder) -> None:
+    started = await desk.evolve(await desk.original(), keep=1, drop=0.5, stage="staging")
+    await desk.work_off(1)
+    job = await desk.claim()
+    assert job is not None
+    async with desk.database.write() as session:
+        await leases.fail(session, RUNNER, job, error="it used too much memory", now=desk.clock.now())
+    await desk.steer()
+    search = await desk.search(started.search.id)
+    generations = await desk.trials(search.id)
+    assert [trial.state for trial in generations] == ["duplicate", "completed", "failed"]
+    assert generations[-1].reason == "it used too much memory"
+    assert (search.status, (search.outcome or {})["best"]) == ("completed", 1)
+    assert (await desk.model(generations[1].model_id)).stage == "staging"
 
 
 async def test_an_evolution_whose_artifacts_are_gone_fails_alone(desk: Breeder) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from search_desk import RECIPE, RUNNER, Desk
+from search_desk import DAYS, RECIPE, RUNNER, Desk
 
 from forecastle.data import catalogue
 from forecastle.db import Database
@@ -202,6 +202,55 @@ async def test_a_proposal_that_fits_no_table_any_more_is_a_failed_trial(desk: De
     standing = await desk.standing(started.search.id)
     assert (standing.search.status, standing.states) == ("failed", {"failed": 11, "cancelled": 3})
     assert (await desk.trials(started.search.id))[-1].reason == "no dataset is named 'waves'"
+
+
+async def test_a_proposal_that_its_rows_cannot_bear_is_a_failed_trial_and_the_search_goes_on(desk: Desk) -> None:
+    """Each value would do beside the first of the others, but the largest do not fit into 240 days together."""
+    space = {"split.train": {"low": 100, "high": 190, "step": 30}, "split.test": {"low": 30, "high": 120, "step": 30}}
+    started = await desk.start(BAYES | {"trials": 16, "seed": 1, "space": space})
+    await desk.work_off()
+    standing = await desk.standing(started.search.id)
+    assert standing.search.status == "completed"
+    assert standing.counts.trials == 16
+    assert standing.best is not None
+    failed = 0
+    for trial in await desk.trials(started.search.id):
+        train, test = trial.parameters["split.train"], trial.parameters["split.test"]
+        assert (trial.state == "failed") == (train + test > DAYS - 1), trial
+        if trial.state == "failed":
+            failed += 1
+            assert trial.value is None
+            assert f"{train:,} to train and {test:,} to test" in str(trial.reason)
+    assert failed > 0
+
+
+@pytest.mark.parametrize(
+    ("field", "good", "bad", "changes", "reason"),
+    [
+        ("where", "value < 9", "value < -9", {}, "`where` is not true"),
+        (
+            "target.column",
+            "value > 0",
+            "value > 9",
+            {"algorithm": "logistic", "target": {"task": "classification", "horizon": 1}},
+            "class",
+        ),
+    ],
+)
+async def test_what_only_the_fit_can_tell_is_a_failed_trial_too(
+    desk: Desk, field: str, good: str, bad: str, changes: dict[str, Any], reason: str
+) -> None:
+    """A condition that leaves no rows; a class that no row has."""
+    search = BAYES | {"trials": 6, "seed": 2, "metric": "skill", "space": {field: [good, bad], "seed": [1, 2, 3]}}
+    started = await desk.start(search, **changes)
+    await desk.work_off()
+    standing = await desk.standing(started.search.id)
+    assert (standing.search.status, standing.counts.trials) == ("completed", 6)
+    ended = await desk.trials(started.search.id)
+    assert {trial.parameters[field] for trial in ended} == {good, bad}
+    for trial in ended:
+        assert (trial.state == "failed") == (trial.parameters[field] == bad), trial
+        assert trial.state != "failed" or reason in str(trial.reason)
 
 
 @pytest.mark.parametrize("method", ["grid", "bayes"])

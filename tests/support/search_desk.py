@@ -13,6 +13,7 @@ from forecastle.data import catalogue
 from forecastle.data.options import ImportOptions
 from forecastle.data.storage import TableStore
 from forecastle.db import Database
+from forecastle.errors import ForecastleError
 from forecastle.jobs import leases, queue
 from forecastle.jobs.context import JobContext
 from forecastle.jobs.job import Job
@@ -20,7 +21,6 @@ from forecastle.jobs.journal import Journal, JournalReader, Measured
 from forecastle.registry import removal
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.training import searches, trials, worker
-from forecastle.training.errors import TrainingFailed
 from forecastle.training.finish import publish_model
 from forecastle.training.recipe import Recipe
 from forecastle.training.search import stopping
@@ -102,7 +102,7 @@ class Desk:
         context = JobContext(job.id, self.home, (self.home / "artifacts").as_uri(), Journal(path))
         try:
             result = await asyncio.to_thread(worker.run, job.payload, context)
-        except TrainingFailed as error:
+        except ForecastleError as error:
             async with self.database.write() as session:
                 await leases.fail(session, RUNNER, job, error=error.message, now=self.clock.now())
             return
