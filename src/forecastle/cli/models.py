@@ -255,7 +255,7 @@ def _interval(interval: Interval) -> str:
     covers = f"{interval.coverage * 100:g} %: prediction {interval.lower:+.5g} to {interval.upper:+.5g}"
     if interval.measured_coverage is None:
         return f"{covers}, from {interval.rows:,} rows"
-    return f"{covers}; it covered {interval.measured_coverage:.1%} of {interval.measured_rows:,} rows held apart"
+    return f"{covers}; it covered {interval.measured_coverage:.1%} of {interval.measured_rows:,} later rows"
 
 
 def _proof(leakage: Leakage) -> str:

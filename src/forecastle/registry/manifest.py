@@ -74,8 +74,9 @@ class Interval(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     upper: float
     rows: int
     measured_coverage: float | None = None
-    """The share covered of rows that had no part in the interval they were held against; None if there were too few."""
+    """The share of rows inside the interval made of what was known before their window; None if that was too little."""
     measured_rows: int = 0
+    """How many rows that were: those of the first window have nothing before them."""
 
 
 class Regime(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -13,9 +13,10 @@ from forecastle.training.algorithms import catalogue
 from forecastle.training.arrays import Floats, Integers
 from forecastle.training.errors import TrainingFailed
 from forecastle.training.fitting import fit_rows
+from forecastle.training.intervals import Residuals
 from forecastle.training.learn import Learned, Method
 from forecastle.training.metrics import Metrics
-from forecastle.training.samples import Samples
+from forecastle.training.samples import Clockwork, Samples
 from forecastle.training.splits import Window
 from forecastle.training.study import Study
 
@@ -55,9 +56,11 @@ def permutation(study: Study, evaluation: Evaluation, *, seed: int) -> dict[str,
     return importances.permutation(evaluation.matrix, study.plan.names, loss=loss, seed=seed, budget=budget)
 
 
-def residuals(study: Study, evaluation: Evaluation) -> Floats:
+def residuals(study: Study, evaluation: Evaluation) -> Residuals:
     """Truth less prediction on an evaluation's test rows."""
-    return study.samples.target[evaluation.window.test] - evaluation.predicted
+    test, clock = evaluation.window.test, study.samples.clockwork
+    when = None if clock is None else Clockwork(clock.times[test], clock.known[test])
+    return Residuals(study.samples.target[test] - evaluation.predicted, when)
 
 
 def _loss(learned: Learned, truth: Floats) -> Callable[[Floats, Integers], float]:

@@ -149,7 +149,8 @@ def _interval(interval: Interval) -> str:
     said = f"{low} … {high} around a prediction, from {count(interval.rows)} rows"
     if interval.measured_coverage is None:
         return said
-    measured = f"it covered {percent(interval.measured_coverage)} of {count(interval.measured_rows)} rows held apart"
+    covered = percent(interval.measured_coverage)
+    measured = f"made of earlier rows it covered {covered} of {count(interval.measured_rows)} later rows"
     return f"{said}; {measured}"
 
 
