@@ -1,14 +1,15 @@
-"""Models published before the leaderboard was there are on it after the migration."""
+"""What was published before a migration is on the leaderboard, and counted, after it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from forecastle.db import Database, migrate, open_database
-from forecastle.registry import leaderboard
+from forecastle.registry import leaderboard, models
 from forecastle.registry.leaderboard import Filters
+from forecastle.registry.manifest import Manifest
 from forecastle.settings import DatabaseSettings
 
 MODEL = """
@@ -57,3 +58,46 @@ async def test_the_way_back_keeps_the_models(old: Database) -> None:
     await migrate.upgrade(old)
     async with old.read() as session:
         assert [model.id for model in (await leaderboard.list_models(session, sort="rmse")).items] == ["b", "a"]
+
+
+PREDICTION = """
+    INSERT INTO predictions (id, model_id, model_name, model_version, input, output, latency_ms, cached, created_at)
+    VALUES (:id, 'gone', :name, :version, '{}', '{}', 1.0, false, '2026-01-01 00:00:00')
+"""
+JOB = """
+    INSERT INTO jobs (id, kind, payload, status, progress, message, result, created_at, attempts)
+    VALUES (:id, :kind, '{}', :status, 1.0, '', RESULT, '2026-01-01 00:00:00', 1)
+"""
+JOBS = (
+    ("train", "completed", '{"name": "bread", "version": 3}'),
+    ("train", "completed", '{"name": "wine", "version": 2}'),
+    ("train", "completed", "null"),
+    ("train", "completed", None),
+    ("train", "failed", '{"name": "bread", "version": 8}'),
+    ("echo", "completed", '{"name": "bread", "version": 9}'),
+)
+
+
+async def test_versions_go_on_after_the_highest_that_is_known(
+    old: Database, make_manifest: Callable[..., Manifest]
+) -> None:
+    """Of models that were removed before the migration, predictions and jobs still know the version."""
+    insert = JOB.replace("RESULT", "CAST(CAST(:result AS text) AS jsonb)" if old.dialect == "postgresql" else ":result")
+    async with old.connect(writes=True) as connection:
+        for number, (name, version) in enumerate((("prices", 2), ("wine", 7), ("wine", 4))):
+            await connection.execute(text(PREDICTION), {"id": str(number), "name": name, "version": version})
+        for number, (kind, status, result) in enumerate(JOBS):
+            values = {"id": str(number), "kind": kind, "status": status, "result": result}
+            await connection.execute(text(insert), values)
+    await migrate.upgrade(old)
+
+    async def publish(name: str) -> int:
+        async with old.write() as session:
+            manifest = make_manifest(name=name)
+            return (await models.publish(session, manifest=manifest, graph_sha256="g", manifest_sha256="m")).version
+
+    names = ("prices", "wine", "bread", "new")
+    assert [await publish(name) for name in names] == [4, 8, 4, 1]
+    await migrate.downgrade(old, "0004")
+    await migrate.upgrade(old)
+    assert [await publish(name) for name in names] == [5, 9, 5, 2]

@@ -10,12 +10,20 @@ import pytest
 
 from forecastle.db import Database
 from forecastle.registry import models
+from forecastle.registry.artifacts import ArtifactStore
 from forecastle.registry.errors import BadStage, ModelNotFound
+from forecastle.registry.leaderboard import Filters
 from forecastle.registry.manifest import Manifest
 from forecastle.registry.models import Model
+from forecastle.registry.removal import remove_all, remove_model
 
 Publish = Callable[..., Awaitable[Model]]
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def artifacts() -> ArtifactStore:
+    return ArtifactStore(f"memory://{token_hex(8)}")
 
 
 @pytest.fixture
@@ -55,6 +63,47 @@ async def test_versions_count_within_a_name(publish: Publish) -> None:
 async def test_publishers_at_once_get_different_versions(publish: Publish) -> None:
     published = await asyncio.gather(*(publish() for _ in range(20)))
     assert sorted(model.version for model in published) == list(range(1, 21))
+
+
+async def test_the_number_of_a_removed_model_is_not_given_again(
+    database: Database, artifacts: ArtifactStore, publish: Publish
+) -> None:
+    first, second, other = await publish(), await publish(), await publish("wine")
+    await remove_model(database, artifacts, second.id)
+    assert (await publish()).version == 3
+    await remove_model(database, artifacts, first.id)
+    assert await remove_all(database, artifacts, Filters(), confirmation="yes") == 2
+    assert [(await publish(name)).version for name in ("prices", "prices", "wine")] == [4, 5, other.version + 1]
+
+
+async def test_a_recipe_trained_again_after_its_removal_is_a_version_of_its_own(
+    database: Database, artifacts: ArtifactStore, publish: Publish
+) -> None:
+    first = await publish(fingerprint="f" * 64)
+    await remove_model(database, artifacts, first.id)
+    assert ((await publish(fingerprint="f" * 64)).version, first.version) == (2, 1)
+
+
+async def test_no_number_is_given_twice_while_models_are_published_and_removed_at_once(
+    database: Database, artifacts: ArtifactStore, publish: Publish
+) -> None:
+    async def come_and_go() -> list[int]:
+        versions = []
+        for _ in range(4):
+            model = await publish()
+            await remove_model(database, artifacts, model.id)
+            versions.append(model.version)
+        return versions
+
+    given = [version for versions in await asyncio.gather(*(come_and_go() for _ in range(6))) for version in versions]
+    assert sorted(given) == list(range(1, 25))
+    assert (await publish()).version == 25
+
+
+async def test_a_known_fingerprint_uses_up_no_number(publish: Publish) -> None:
+    for _ in range(3):
+        await publish(fingerprint="f" * 64)
+    assert (await publish()).version == 2
 
 
 async def test_one_fingerprint_is_one_model_however_many_publish_it(publish: Publish) -> None:

@@ -12,7 +12,7 @@ from forecastle.registry import measures
 from forecastle.registry.errors import BadStage, ModelNotFound
 from forecastle.registry.manifest import Manifest, Task
 from forecastle.registry.measures import Verdict
-from forecastle.registry.tables import MeasureRow, ModelRow, TagRow
+from forecastle.registry.tables import MeasureRow, ModelRow, NameRow, TagRow
 
 Stage = Literal["dev", "staging", "production", "archived"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
@@ -27,7 +27,7 @@ class Model:
     id: str
     name: str
     version: int
-    """1, 2, 3, … within the name."""
+    """1, 2, 3, … within the name; the number of a removed model is not given again."""
     stage: Stage
     task: Task
     algorithm: str
@@ -70,16 +70,16 @@ async def publish(  # noqa: PLR0913 - what only the registry knows of a model, b
 ) -> Model:
     """Make a stored artifact the next version of its name; a known fingerprint gives the model it has.
 
-    Publishers wait for each other from here to the end of the session's transaction, so versions have no gaps.
+    Publishers wait for each other from here to the end of the session's transaction, so versions have no gaps but those
+    of removed models.
     """
     await take_turn(session)
     if known := await find_by_fingerprint(session, manifest.fingerprint):
         return known
-    newest = await session.scalar(select(func.max(ModelRow.version)).where(ModelRow.name == manifest.name))
     model = Model(
         id=manifest.id,
         name=manifest.name,
-        version=(newest or 0) + 1,
+        version=await _next_version(session, manifest.name),
         stage="dev",
         task=manifest.task,
         algorithm=manifest.algorithm,
@@ -193,6 +193,15 @@ async def take_turn(session: AsyncSession) -> None:
     """Wait until no other transaction publishes or removes models; SQLite's write sessions already take turns."""
     if session.get_bind().dialect.name == "postgresql":
         await session.execute(select(func.pg_advisory_xact_lock(_PUBLISHING)))
+
+
+async def _next_version(session: AsyncSession, name: str) -> int:
+    """A number that no model of this name ever had. `take_turn` must have been awaited in this transaction."""
+    counted = update(NameRow).where(NameRow.name == name).values(last_version=NameRow.last_version + 1)
+    version = await session.scalar(counted.returning(NameRow.last_version))
+    if version is None:
+        session.add(NameRow(name=name, last_version=1))
+    return version or 1
 
 
 async def _no_such_id(session: AsyncSession, model_id: str) -> ModelNotFound:

@@ -50,6 +50,15 @@ class ModelRow(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
+class NameRow(Base):
+    """A name that models have or had, and the highest version of it that was ever given. It outlives them."""
+
+    __tablename__ = "model_names"
+
+    name: Mapped[str] = mapped_column(String(200), primary_key=True)
+    last_version: Mapped[int]
+
+
 class MeasureRow(Base):
     """One measure of a model, to rank it by: a copy of what `ModelRow.metrics` holds, and the skill."""
 
