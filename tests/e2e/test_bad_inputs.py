@@ -233,6 +233,7 @@ REQUESTS = (
     ),
     BadRequest("a method too few", "GET", PREDICT, ("/predict", "POST", "GET"), status=405),
     BadRequest("an unknown path", "GET", f"{API}/predictt", ("predictt",), status=404),
+    BadRequest("a misspelt query parameter", "GET", f"{API}/models?nmae=x", ("nmae", "did you mean name")),
     BadRequest(
         "a misspelt field", "POST", PREDICT, ("feature", "did you mean features"), {"model": "MODEL", "feature": [1]}
     ),

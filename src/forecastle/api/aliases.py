@@ -1,8 +1,9 @@
 """Older paths and where they live now: each alias answers exactly as its canonical route does."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from fastapi import APIRouter, FastAPI
+from fastapi.params import Depends
 from fastapi.routing import APIRoute
 
 #: (method, alias, canonical)
@@ -45,8 +46,8 @@ ALIASES = (
 )
 
 
-def add(app: FastAPI, routers: Iterable[APIRouter]) -> None:
-    """Add every alias to `app`; `routers` hold the canonical routes."""
+def add(app: FastAPI, routers: Iterable[APIRouter], *, dependencies: Sequence[Depends]) -> None:
+    """Add every alias to `app`; `routers` hold the canonical routes, `dependencies` are what all of them have."""
     routes = {
         (method, route.path): route
         for router in routers
@@ -64,6 +65,7 @@ def add(app: FastAPI, routers: Iterable[APIRouter]) -> None:
             response_class=route.response_class,
             status_code=route.status_code,
             responses=route.responses,
+            dependencies=dependencies,
             tags=["aliases"],
             summary=f"{route.summary or route.name} (alias of {canonical})",
             deprecated=True,

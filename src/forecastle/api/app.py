@@ -9,6 +9,7 @@ from forecastle import __version__
 from forecastle.api import aliases, docs, problems
 from forecastle.api.middleware import RequestFrame
 from forecastle.api.problems import Problem
+from forecastle.api.query import STRICT
 from forecastle.api.routes import (
     access,
     data_options,
@@ -36,6 +37,7 @@ Bring a table, train models on it, ask them for predictions.
 
 Sign in with `POST /api/v1/auth/login` and send the token as `Authorization: Bearer …`.
 Every error is an `application/problem+json` body that names the field, the value and what was expected.
+A field or a query parameter that a route does not know is an error too.
 """
 
 ERRORS: dict[int | str, dict[str, Any]] = {
@@ -59,10 +61,10 @@ def build_app() -> FastAPI:
     )
     problems.install(app)
     for router in ROOMS:
-        app.include_router(router)
+        app.include_router(router, dependencies=STRICT)
     app.include_router(operations.router)
     app.include_router(docs.router)
-    aliases.add(app, ROOMS)
+    aliases.add(app, ROOMS, dependencies=STRICT)
     return app
 
 
