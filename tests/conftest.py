@@ -20,6 +20,7 @@ from sqlalchemy.engine import URL, make_url
 from forecastle.auth.passwords import Passwords, open_passwords
 from forecastle.clock import ManualClock
 from forecastle.db import Database, migrate, open_database
+from forecastle.registry import runtime  # noqa: F401 - before a test loads ONNX Runtime by itself, so that it is silent
 from forecastle.registry.manifest import FeatureColumn, Manifest, Parity, TargetFacts
 from forecastle.settings import DatabaseSettings
 from forecastle.types import new_id

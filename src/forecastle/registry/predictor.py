@@ -8,11 +8,11 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
 
 from forecastle.errors import FieldProblem, clip
 from forecastle.registry.errors import BadFeatures, GraphInvalid
 from forecastle.registry.manifest import FeatureColumn, Manifest
+from forecastle.registry.runtime import open_session
 from forecastle.types import is_storable
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -191,11 +191,8 @@ def _codes(column: FeatureColumn) -> dict[str, float] | None:
 
 
 def _load(graph: bytes) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 4  # what is wrong with a graph is raised, not printed
     try:
-        return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+        return open_session(graph)
     except Exception as error:  # the runtime's errors share no base class
         raise GraphInvalid(f"the model's graph does not load: {clip(str(error), 200)}") from error
 

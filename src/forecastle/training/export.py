@@ -1,10 +1,12 @@
 """One ONNX graph from raw features to prediction, and the proof that it predicts what the trainer predicts."""
 
+from typing import Any
+
 import numpy as np
 import onnx
-import onnxruntime
 
 from forecastle.registry.manifest import Parity
+from forecastle.registry.runtime import open_session
 from forecastle.training.arrays import Floats
 from forecastle.training.errors import ExportMismatch, TrainingFailed
 from forecastle.training.graphs import INPUT, GraphBuilder
@@ -45,7 +47,7 @@ def prove(graph: bytes, learned: Learned, matrix: Floats) -> Parity:
         ExportMismatch: some prediction differs by more than atol + rtol * |trainer|, where atol is the algorithm's, or
             is not finite where the trainer's is.
     """
-    session, atol = _session(graph), learned.atol
+    session, atol = open_session(graph), learned.atol
     worst, excess = 0.0, False
     for start in range(0, len(matrix), BATCH_ROWS):
         batch = matrix[start : start + BATCH_ROWS]
@@ -58,7 +60,7 @@ def prove(graph: bytes, learned: Learned, matrix: Floats) -> Parity:
     return Parity(rows=len(matrix), max_abs_difference=worst, atol=atol, rtol=RTOL)
 
 
-def _serve(session: onnxruntime.InferenceSession, matrix: Floats) -> Floats:
+def _serve(session: Any, matrix: Floats) -> Floats:
     parts = [matrix[start : start + SERVED_ROWS] for start in range(0, len(matrix), SERVED_ROWS)]
     return np.concatenate([session.run(None, {INPUT: part})[0] for part in parts])
 
@@ -79,9 +81,3 @@ def probes(matrix: Floats, categories: tuple[Categories | None, ...], *, fills_m
             probe[:, feature] = np.nan if seen is None else UNKNOWN
             made.append(probe)
     return np.concatenate(made)
-
-
-def _session(graph: bytes) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])

@@ -1,0 +1,25 @@
+"""ONNX Runtime as it is used here, to serve and to prove: on one thread of one CPU, and silent.
+
+Its wheels report home from the moment they are loaded, and keep what they could not send in the user's cache folder,
+unless the environment says otherwise before; so nothing else imports it.
+"""
+
+import os
+
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
+
+FATAL = 4
+
+
+def open_session(graph: bytes) -> onnxruntime.InferenceSession:
+    """A graph, ready to run.
+
+    Raises:
+        Exception: it cannot be loaded; the runtime's errors share no other base class.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = FATAL  # what is wrong with a graph is raised, not printed
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
