@@ -26,8 +26,12 @@ from forecastle.settings import DatabaseSettings
 from forecastle.types import new_id
 
 
+def _folder(given: str) -> Path:
+    return Path(given).absolute()  # some tests work in a folder of their own
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--real-data", type=Path, metavar="DIR", help="also run the tests on the real tables in DIR")
+    parser.addoption("--real-data", type=_folder, metavar="DIR", help="also run the tests on the real tables in DIR")
     parser.addoption("--all-proofs", action="store_true", help="prove the slow example recipes too; with --real-data")
     parser.addoption("--kill-rounds", type=int, default=2, metavar="N", help="how often servers are killed under load")
     parser.addoption("--bad-inputs-report", type=Path, metavar="FILE", help="write what each bad input was answered")

@@ -76,6 +76,8 @@ class JobSettings(_Section):
     """The most a job may take; it may ask for less."""
     memory_mb: Annotated[int, Field(ge=0)] = 0
     """The most memory a job may use, and it may ask for less; 0 means four fifths of what the machine has."""
+    cache_mb: Annotated[int, Field(ge=0)] = 4096
+    """How much room prepared tables and features may take in the home, kept for the next training; 0 keeps none."""
     max_attempts: Annotated[int, Field(ge=1, le=100)] = 3
     """How often a job is started whose runner died each time."""
     max_log_lines: PositiveInt = 10_000

@@ -2,7 +2,6 @@
 
 import importlib
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -53,26 +52,34 @@ class RayCluster:
 @contextmanager
 def open_cluster() -> Iterator[RayCluster]:
     """A cluster with nothing that is not needed: no dashboard, no telemetry, little memory."""
-    os.environ |= SETTINGS
-    utils = importlib.import_module("ray.cluster_utils")
-    ray = importlib.import_module("ray")
-    folder = tempfile.mkdtemp(prefix="ray")
-    before = os.environ.get("PYTHONPATH")
-    os.environ["PYTHONPATH"] = str(SUPPORT)  # nodes find the jobs of tests by name
-    made = utils.Cluster()
+    with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
+        Path(folder, "ray").mkdir()  # Ray notes there which cluster is the machine's, and does not make it
+        with _environment(
+            **SETTINGS, RAY_TMPDIR=folder, PYTHONPATH=str(SUPPORT)
+        ):  # nodes find the jobs of tests by name
+            utils = importlib.import_module("ray.cluster_utils")
+            ray = importlib.import_module("ray")
+            made = utils.Cluster()
+            try:
+                _add_node(made, num_cpus=CPUS_A_NODE, include_dashboard=False, temp_dir=folder)
+                _add_node(made, num_cpus=CPUS_A_NODE)
+                ray.init(address=made.address, log_to_driver=False, configure_logging=False)
+                yield RayCluster(made)
+            finally:
+                ray.shutdown()
+                made.shutdown()
+
+
+@contextmanager
+def _environment(**settings: str) -> Iterator[None]:
+    before = dict(os.environ)
+    os.environ |= settings
     try:
-        _add_node(made, num_cpus=CPUS_A_NODE, include_dashboard=False, temp_dir=folder)
-        _add_node(made, num_cpus=CPUS_A_NODE)
-        ray.init(address=made.address, log_to_driver=False, configure_logging=False)
-        yield RayCluster(made)
+        yield
     finally:
-        ray.shutdown()
-        made.shutdown()
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
-        shutil.rmtree(folder, ignore_errors=True)
+        for name in settings:
+            os.environ.pop(name)
+        os.environ |= {name: before[name] for name in settings if name in before}
 
 
 def _add_node(made: Any, **options: Any) -> Any:

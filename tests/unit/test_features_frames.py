@@ -181,7 +181,9 @@ def test_warm_up_rows_are_not_counted_as_lost() -> None:
 
     def usable(*entries: str) -> int:
         plan = FeaturePlan.of(entries, schema=frame.schema, time="time", keys=("key",))
-        return int(limits.check_features(plan.compute(frame, {}), frame, time="time", keys=("key",)).usable.sum())
+        columns = plan.compute(frame, {})
+        missing = {name: columns[name].is_null().to_numpy() for name in plan.names}
+        return int(limits.check_features(missing, frame, time="time", keys=("key",)).usable.sum())
 
     assert usable("x", "mean(x, 10)") == 200 - 18 - 1
     assert usable("mean(x, 60)") == 40 + 41

@@ -282,7 +282,7 @@ def test_a_fitted_function_inside_another_learns_first(cities: pl.DataFrame) -> 
 @pytest.mark.parametrize("expression", ["mixture(temp_max)", "mean(1 + mixture2(temp_max, lag(temp_max, 1)), 2)"])
 def test_without_what_is_learned_a_value_is_missing_where_its_inputs_are(cities: pl.DataFrame, expression: str) -> None:
     plan = FeaturePlan.of([f"x = {expression}"], schema=cities.schema, time="date", keys=())
-    assert plan.learns
+    assert plan.learned.names
     fitted = plan.compute(cities, plan.fit(cities))["x"]
     unlearned = plan.unlearned.compute(cities, {})["x"]
     assert fitted.is_null().to_list() == unlearned.is_null().to_list()
@@ -292,5 +292,5 @@ def test_without_what_is_learned_a_value_is_missing_where_its_inputs_are(cities:
 
 def test_a_plan_that_learns_nothing_is_the_same_without(cities: pl.DataFrame) -> None:
     plan = FeaturePlan.of(["lag(temp_max, 1)"], schema=cities.schema, time="date", keys=("city",))
-    assert not plan.learns
+    assert not plan.learned.names
     assert plan.unlearned == plan

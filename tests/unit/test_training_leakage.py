@@ -137,7 +137,8 @@ def condition_of_all_rows(study: Study, window: Window) -> Window:
 
 
 def predictions_of_the_whole_table(fitted: FittedRows, rows: Integers) -> Any:
-    whole: Any = fitted.inputs.columns["trend"].drop_nulls().mean()
+    trend = fitted.inputs.features.column(fitted.inputs.names.index("trend"))
+    whole: Any = np.nanmean(trend.values)
     return TRAINING.predict(fitted, rows) + whole
 
 

@@ -1,5 +1,6 @@
 """Preprocessing learns from the training rows alone, and its graph computes the same."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -7,10 +8,11 @@ import onnxruntime
 import polars as pl
 import pytest
 
-from forecastle.training.arrays import Floats
+from forecastle.features.matrix import FeatureMatrix
+from forecastle.training.arrays import Floats, Integers
 from forecastle.training.errors import TrainingFailed
 from forecastle.training.graphs import INPUT, GraphBuilder
-from forecastle.training.preprocess import Preprocessor, encode, fit, learn_categories
+from forecastle.training.preprocess import Categories, Preprocessor, encode, fit, learn_categories
 
 FRAME = pl.DataFrame(
     {
@@ -22,9 +24,17 @@ FRAME = pl.DataFrame(
 TRAINING = np.array([0, 1, 2, 3])
 
 
+def learned(frame: pl.DataFrame, rows: Integers) -> tuple[Categories | None, ...]:
+    return learn_categories(FeatureMatrix.of(frame), frame.columns, rows)
+
+
+def encoded(frame: pl.DataFrame, categories: Sequence[Categories | None]) -> Floats:
+    return encode(FeatureMatrix.of(frame), np.arange(frame.height), categories)
+
+
 def fitted(**options: Any) -> tuple[Preprocessor, Floats]:
-    categories = learn_categories(FRAME, TRAINING)
-    matrix = encode(FRAME, categories)
+    categories = learned(FRAME, TRAINING)
+    matrix = encoded(FRAME, categories)
     settings: dict[str, Any] = {"order": (0, 1, 2), "fill_missing": False, "standardise": True} | options
     return fit(matrix[TRAINING], categories, **settings), matrix
 
@@ -39,9 +49,9 @@ def in_graph(preprocessor: Preprocessor, matrix: Floats) -> Floats:
 
 
 def test_categories_are_those_of_the_training_rows_and_everything_else_is_unknown() -> None:
-    categories = learn_categories(FRAME, TRAINING)
+    categories = learned(FRAME, TRAINING)
     assert categories == (("a", "b"), None, None)
-    assert encode(FRAME, categories)[:, 0].tolist() == [1, 0, 1, -1, -1]
+    assert encoded(FRAME, categories)[:, 0].tolist() == [1, 0, 1, -1, -1]
 
 
 def test_standardised_columns_have_mean_0_and_deviation_1_over_the_training_rows() -> None:
@@ -89,8 +99,8 @@ def test_the_graph_computes_the_same(*, standardise: bool, fill_missing: bool) -
 @pytest.mark.parametrize("features", [["city"], ["heat"], ["city", "heat"]])
 def test_any_mixture_of_kinds_will_do(features: list[str]) -> None:
     frame = FRAME.select(features)
-    categories = learn_categories(frame, TRAINING)
-    matrix = encode(frame, categories)
+    categories = learned(frame, TRAINING)
+    matrix = encoded(frame, categories)
     preprocessor = fit(matrix, categories, order=range(len(features)), fill_missing=False, standardise=True)
     assert (in_graph(preprocessor, matrix) == preprocessor.transform(matrix)).all()
 
@@ -99,25 +109,36 @@ def test_columns_come_in_the_order_asked_for_whatever_order_was_declared() -> No
     preprocessor, matrix = fitted(order=(2, 1, 0))
     assert preprocessor.sources.tolist() == [2, 1, 0, 0]
     swapped = FRAME.select("flat", "heat", "city")
-    categories = learn_categories(swapped, TRAINING)
+    categories = learned(swapped, TRAINING)
     again = fit(
-        encode(swapped, categories)[TRAINING], categories, order=(0, 1, 2), fill_missing=False, standardise=True
+        encoded(swapped, categories)[TRAINING], categories, order=(0, 1, 2), fill_missing=False, standardise=True
     )
-    assert (again.transform(encode(swapped, categories)) == preprocessor.transform(matrix)).all()
+    assert (again.transform(encoded(swapped, categories)) == preprocessor.transform(matrix)).all()
 
 
 def test_infinite_values_are_missing() -> None:
     frame = pl.DataFrame({"ratio": [1.0, np.inf, -np.inf, np.nan]})
-    assert np.isnan(encode(frame, [None])[1:]).all()
+    assert np.isnan(encoded(frame, [None])[1:]).all()
 
 
 def test_what_cannot_be_learned_from_is_refused() -> None:
     empty = pl.DataFrame({"city": pl.Series([None, None], dtype=pl.String)})
-    categories = learn_categories(empty, np.array([0, 1]))
+    categories = learned(empty, np.array([0, 1]))
     with pytest.raises(TrainingFailed, match="every feature is empty"):
-        fit(encode(empty, categories), categories, order=[0], fill_missing=False, standardise=False)
+        fit(encoded(empty, categories), categories, order=[0], fill_missing=False, standardise=False)
     with pytest.raises(TrainingFailed, match="too large to standardise"):
         fit(np.array([[1e300], [-1e300]]), [None], order=[0], fill_missing=False, standardise=True)
     many = pl.DataFrame({"id": [f"{number}" for number in range(1001)]})
     with pytest.raises(TrainingFailed, match="feature id has 1,001 categories; at most 1,000"):
-        learn_categories(many, np.arange(1001))
+        learned(many, np.arange(1001))
+
+
+def test_some_rows_of_numbers_are_a_view_and_nothing_else_is() -> None:
+    numbers = FeatureMatrix.of(FRAME.select("heat", "flat"))
+    together, apart = (encode(numbers, rows, [None, None]) for rows in (np.array([1, 2, 3]), np.array([1, 3])))
+    assert np.shares_memory(together, numbers.values)
+    assert not np.shares_memory(apart, numbers.values)
+    mixed = FeatureMatrix.of(FRAME)
+    before = mixed.values.copy()
+    assert not np.shares_memory(encode(mixed, np.arange(5), [("b",), None, None]), mixed.values)
+    np.testing.assert_array_equal(mixed.values, before)

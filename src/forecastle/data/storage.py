@@ -28,6 +28,8 @@ class TableStore:
         self.root = root
         self._incoming = root / "incoming"
         self._doubtful = root / "doubtful"
+        self.derived = root / "derived"
+        """For what is computed from tables, in folders named by the table's hash and a dash; goes with the table."""
 
     def path(self, sha256: str) -> Path:
         """Where the table with this content is, or would be."""
@@ -59,7 +61,7 @@ class TableStore:
         with ExitStack() as stack:
             with self._turn():
                 folder.mkdir()
-                stack.enter_context(_lock(folder))
+                stack.enter_context(lock(folder))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             try:
                 yield folder
@@ -95,17 +97,24 @@ class TableStore:
         (self._doubtful / sha256).unlink(missing_ok=True)
 
     def remove(self, sha256: str) -> None:
-        """Delete the table; nothing happens when it is not there."""
+        """Delete the table and what was computed from it; nothing happens when it is not there."""
         self.path(sha256).unlink(missing_ok=True)
+        for folder in self.derived.glob(f"{sha256}-*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _turn(self) -> AbstractContextManager[None]:
         """One process at a time, so that no workspace is swept before it is locked."""
         self._incoming.mkdir(parents=True, exist_ok=True)
-        return _lock(self._incoming)
+        return lock(self._incoming)
 
 
 @contextmanager
-def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
+def lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
+    """Have a folder to oneself among the processes that ask; the system takes the lock from the dead.
+
+    Raises:
+        BlockingIOError: another has it, and this one does not `wait`.
+    """
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -117,7 +126,7 @@ def _lock(folder: Path, *, wait: bool = True) -> Iterator[None]:
 def _take(locks: ExitStack, folder: Path) -> bool:
     """Lock a folder until `locks` end, unless its owner lives or has just removed it."""
     try:
-        locks.enter_context(_lock(folder, wait=False))
+        locks.enter_context(lock(folder, wait=False))
     except (BlockingIOError, FileNotFoundError):
         return False
     return True

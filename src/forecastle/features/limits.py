@@ -56,14 +56,26 @@ class Complete(NamedTuple):
 
 
 def check_features(
-    features: pl.DataFrame, frame: pl.DataFrame, *, time: str | None, keys: tuple[str, ...], limit: float | None = None
+    missing: Mapping[str, NDArray[np.bool_]],
+    frame: pl.DataFrame,
+    *,
+    time: str | None,
+    keys: tuple[str, ...],
+    limit: float | None = None,
 ) -> Complete:
     """Which rows have every feature; refuses when too many have not, warm-up rows aside.
+
+    Args:
+        missing: of each feature, where it is.
+        frame: the prepared table.
+        time: its time column.
+        keys: its key columns.
+        limit: share of rows that may lack a feature, in place of the usual one.
 
     Raises:
         TooManyMissing: the share of other rows without some feature is above the limit.
     """
-    missing = {name: features.get_column(name).is_null().to_numpy() for name in features.columns}
+    missing = {name: absent for name, absent in missing.items() if absent.any()}
     warm = _warm(missing, frame, time, keys)
     _check("after computing features", missing, warm, limit)
     return Complete(~np.logical_or.reduce([*missing.values(), np.zeros(frame.height, dtype=np.bool_)]), warm)

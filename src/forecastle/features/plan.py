@@ -101,9 +101,9 @@ class FeaturePlan:
         return frozenset(named.union(*(node.columns for node in nodes if isinstance(node, Over))))
 
     @property
-    def learns(self) -> bool:
-        """Whether some feature is fitted."""
-        return any(_is_fitted(node) for column in self.columns for node in walk(column.tree))
+    def learned(self) -> "FeaturePlan":
+        """The plan of the features alone that are fitted, or made from one that is."""
+        return replace(self, columns=tuple(each for each in self.columns if any(map(_is_fitted, walk(each.tree)))))
 
     @property
     def unlearned(self) -> "FeaturePlan":

@@ -26,6 +26,8 @@ class JobContext:
     home: Path
     artifacts_url: str
     _journal: Journal
+    cache_bytes: int = 0
+    """How much jobs may keep in the home for those that come after them."""
     _status: Phase = "preprocessing"
     _reported_s: float = field(default=-math.inf)
     _lines: int = 0

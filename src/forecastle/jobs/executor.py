@@ -24,6 +24,8 @@ class Task:
     timeout_s: float
     memory_bytes: int | None = None
     """The most memory it may use; None leaves it most of the machine's."""
+    cache_bytes: int = 0
+    """How much jobs may keep in the home for those that come after them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -265,6 +265,7 @@ class Runner:
             artifacts_url=self._artifacts_url,
             timeout_s=min(job.timeout_s or math.inf, self._settings.timeout_s),
             memory_bytes=self._memory_bytes(job),
+            cache_bytes=self._settings.cache_mb * MB,
         )
         try:
             return await self._executor.run(task, running.follow)

@@ -56,8 +56,9 @@ def perform(task: Task, journal_path: Path, output_path: Path) -> None:
     journal = Journal(journal_path)
     try:
         journal.write(Started(os.getpid()))
+        context = JobContext(task.job_id, task.home, task.artifacts_url, journal, task.cache_bytes)
         with _printing_to(output_path), _asking_for_at_most(memory.limit_here(task.memory_bytes)):
-            outcome = _outcome(task, JobContext(task.job_id, task.home, task.artifacts_url, journal))
+            outcome = _outcome(task, context)
         try:
             journal.write(outcome)
         except (TypeError, ValueError, OverflowError, RecursionError) as error:

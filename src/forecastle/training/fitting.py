@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
 
+from forecastle.features.matrix import FeatureMatrix
 from forecastle.features.plan import States
 from forecastle.training.arrays import Floats, Integers
 from forecastle.training.calibration import Calibrator
@@ -22,20 +22,21 @@ class Inputs:
     """How features are computed and encoded, learned from nothing but some samples."""
 
     states: States
-    columns: pl.DataFrame
-    """Features of every row of the frame."""
+    features: FeatureMatrix
+    """Of every row of the frame."""
+    names: tuple[str, ...]
     categories: tuple[Categories | None, ...]
     recipe: Recipe
 
     def matrix(self, rows: Integers) -> Floats:
-        """The input matrix [N, F] of some frame rows.
+        """The input matrix [N, F] of some frame rows, not to be written to.
 
         Raises:
             TrainingFailed: a feature is missing although the recipe drops rows with missing features.
         """
-        matrix = encode(self.columns[rows], self.categories)
+        matrix = encode(self.features, rows, self.categories)
         if self.recipe.missing == "drop" and np.isnan(matrix).any():
-            name = self.columns.columns[int(np.isnan(matrix).any(axis=0).argmax())]
+            name = self.names[int(np.isnan(matrix).any(axis=0).argmax())]
             raise TrainingFailed(
                 f"feature {name} has no value where its inputs have: the training rows of a window teach it nothing"
             )
@@ -83,8 +84,9 @@ def fit_rows(study: Study, method: Method, positions: Integers) -> FittedRows:
 
 def _learn_inputs(study: Study, positions: Integers) -> Inputs:
     rows = study.samples.rows[positions]
-    states, columns = study.features(rows)
-    return Inputs(states, columns, learn_categories(columns, rows), study.recipe)
+    states, features = study.features(rows)
+    names = study.plan.names
+    return Inputs(states, features, names, learn_categories(features, names, rows), study.recipe)
 
 
 @dataclass(frozen=True, slots=True)

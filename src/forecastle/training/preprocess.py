@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 
+from forecastle.features.matrix import Column, FeatureMatrix, Vocabulary
 from forecastle.training.arrays import Booleans, Floats, Integers
 from forecastle.training.errors import TrainingFailed
 from forecastle.training.graphs import GraphBuilder
@@ -20,41 +20,44 @@ UNKNOWN = -1.0
 Categories = tuple[str, ...]
 
 
-def learn_categories(columns: pl.DataFrame, rows: Integers) -> tuple[Categories | None, ...]:
-    """For each column the categories seen in `rows`, sorted; None for a number.
+def learn_categories(features: FeatureMatrix, names: Sequence[str], rows: Integers) -> tuple[Categories | None, ...]:
+    """For each feature the categories seen in `rows`, sorted; None for a number.
 
     Raises:
-        TrainingFailed: a column has more than 1,000 categories.
+        TrainingFailed: a feature has more than 1,000 categories.
     """
-    return tuple(_seen(column.gather(rows)) if column.dtype == pl.String else None for column in columns.iter_columns())
+    return tuple(_seen(features.column(position), name, rows) for position, name in enumerate(names))
 
 
-def _seen(column: pl.Series) -> Categories:
-    seen = column.drop_nulls().unique().sort().to_list()
+def _seen(column: Column, name: str, rows: Integers) -> Categories | None:
+    if column.vocabulary is None:
+        return None
+    places = np.unique(column.values[rows])
+    seen = tuple(column.vocabulary[int(place)] for place in places[~np.isnan(places)])
     if len(seen) > MAX_CATEGORIES:
-        raise TrainingFailed(
-            f"feature {column.name} has {len(seen):,} categories; at most {MAX_CATEGORIES:,} can be used"
-        )
-    return tuple(seen)
+        raise TrainingFailed(f"feature {name} has {len(seen):,} categories; at most {MAX_CATEGORIES:,} can be used")
+    return seen
 
 
-def encode(columns: pl.DataFrame, categories: Sequence[Categories | None]) -> Floats:
-    """The input matrix [N, F]: numbers as they are, missing as NaN; categories as codes, -1 when unseen or missing."""
-    matrix = np.empty((columns.height, columns.width))
-    for position, (column, seen) in enumerate(zip(columns.iter_columns(), categories, strict=True)):
-        matrix[:, position] = _numbers(column) if seen is None else _codes(column, seen)
+def encode(features: FeatureMatrix, rows: Integers, categories: Sequence[Categories | None]) -> Floats:
+    """The input matrix [n, F] of some rows, not to be written to: numbers as they are, missing as NaN.
+
+    Categories become codes, -1 when unseen or missing.
+    """
+    coded = {position: seen for position, seen in enumerate(categories) if seen is not None}
+    matrix = features.take(rows)
+    if coded and np.may_share_memory(matrix, features.values):
+        matrix = matrix.copy()
+    for position, seen in coded.items():
+        vocabulary = features.column(position).vocabulary or ()
+        matrix[:, position] = _codes(matrix[:, position], vocabulary, seen)
     return matrix
 
 
-def _numbers(column: pl.Series) -> Floats:
-    values = column.cast(pl.Float64).to_numpy(writable=True)
-    values[~np.isfinite(values)] = np.nan
-    return values
-
-
-def _codes(column: pl.Series, seen: Categories) -> Floats:
-    codes = column.replace_strict(list(seen), list(range(len(seen))), default=UNKNOWN, return_dtype=pl.Float64)
-    return codes.fill_null(UNKNOWN).to_numpy()
+def _codes(places: Floats, vocabulary: Vocabulary, seen: Categories) -> Floats:
+    code_of = {text: float(code) for code, text in enumerate(seen)}
+    codes = np.array([*(code_of.get(text, UNKNOWN) for text in vocabulary), UNKNOWN])
+    return codes[np.where(np.isnan(places), len(vocabulary), places).astype(np.int64)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,13 +81,16 @@ class Preprocessor:
         return np.concatenate([self.numbers, self.flags])
 
     def transform(self, matrix: Floats) -> Floats:
-        """The algorithm's matrix."""
-        numbers = matrix[:, self.numbers]
+        """The algorithm's matrix; the very one that is given where nothing is to be done."""
+        whole = np.array_equal(self.numbers, np.arange(matrix.shape[1]))
+        numbers = matrix if whole else matrix[:, self.numbers]
         if self.fill is not None:
             numbers = np.where(np.isnan(numbers), self.fill, numbers)
         if self.centre is not None and self.scale is not None:
             numbers = (numbers - self.centre) / self.scale
-        return np.ascontiguousarray(np.hstack([numbers, matrix[:, self.flags] == self.codes]))
+        if len(self.flags):
+            numbers = np.hstack([numbers, matrix[:, self.flags] == self.codes])
+        return np.ascontiguousarray(numbers)
 
     def emit(self, graph: GraphBuilder, matrix: str) -> str:
         """Add the same computation to a graph; returns the name of its result."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from forecastle.features.matrix import FeatureMatrix
 from forecastle.features.plan import FeaturePlan
 from forecastle.training.algorithms.fitted import Options
 from forecastle.training.arrays import Floats, Integers
@@ -28,8 +29,8 @@ class Steps:
 
     prepare: Callable[[Recipe, Tables], pl.DataFrame]
     """The table that features are computed over."""
-    features: Callable[[FeaturePlan, pl.DataFrame], pl.DataFrame]
-    """A column a feature, a row for each row of that table; see `FeaturePlan.unlearned`."""
+    features: Callable[[FeaturePlan, pl.DataFrame], FeatureMatrix]
+    """A row for each row of that table; see `FeaturePlan.unlearned`."""
     samples: Callable[..., Study]
     """Labels found and unusable rows set aside; see `find_samples`."""
     windows: Callable[[Study], tuple[Window, ...]]
@@ -51,10 +52,10 @@ class Steps:
         Raises:
             BadInput: too many rows are lost to missing values, or too few have a label.
         """
-        frame, columns = self.featured(recipe, tables)
-        return self.samples(recipe, frame, columns, facts=tables.facts, limit=limit)
+        frame, matrix = self.featured(recipe, tables)
+        return self.samples(recipe, frame, matrix, facts=tables.facts, limit=limit)
 
-    def featured(self, recipe: Recipe, tables: Tables) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def featured(self, recipe: Recipe, tables: Tables) -> tuple[pl.DataFrame, FeatureMatrix]:
         """The prepared table and its features."""
         facts = tables.facts
         frame = self.prepare(recipe, tables)

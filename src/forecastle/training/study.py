@@ -8,6 +8,7 @@ import polars as pl
 
 from forecastle.features import limits, targets
 from forecastle.features.frames import prepare
+from forecastle.features.matrix import Column, FeatureMatrix
 from forecastle.features.plan import FeaturePlan, States
 from forecastle.features.targets import Target, TargetPlan, compute_target
 from forecastle.training.arrays import Booleans, Floats, Integers
@@ -29,19 +30,22 @@ class Study:
     samples: Samples
     current: Floats
     """Of each sample, the value known at the row, in the target's own units; NaN where there is none."""
-    columns: pl.DataFrame
+    matrix: FeatureMatrix
     """The features of every row of the frame, as far as nothing is learned: see `FeaturePlan.unlearned`."""
     warm_up: Integers
     """Times of the rows, ascending, that were set aside for want of history."""
     where: FeaturePlan | None = None
     """The condition that rows must meet to be trained on or tested."""
 
-    def features(self, rows: Integers) -> tuple[States, pl.DataFrame]:
+    def features(self, rows: Integers) -> tuple[States, FeatureMatrix]:
         """Features of the whole frame when fitted features learn from these frame rows only."""
-        if not self.plan.learns:
-            return {}, self.columns
-        states = self.plan.fit(self.frame, _mask(rows, self.frame.height))
-        return states, self.plan.compute(self.frame, states)
+        learned = self.plan.learned
+        if not learned.columns:
+            return {}, self.matrix
+        states = learned.fit(self.frame, _mask(rows, self.frame.height))
+        computed = map(Column.of, learned.compute(self.frame, states).iter_columns())
+        places = map(self.plan.names.index, learned.names)
+        return states, self.matrix.with_columns(dict(zip(places, computed, strict=True)))
 
     def meeting(self, positions: Integers) -> tuple[States, Booleans]:
         """Which samples meet the condition when what is fitted in it learns from the samples at `positions` only."""
@@ -84,15 +88,15 @@ def prepare_table(recipe: Recipe, tables: Tables) -> pl.DataFrame:
     )
 
 
-def compute_features(plan: FeaturePlan, frame: pl.DataFrame) -> pl.DataFrame:
+def compute_features(plan: FeaturePlan, frame: pl.DataFrame) -> FeatureMatrix:
     """The features of every row of a prepared table, as far as nothing is learned."""
-    return plan.unlearned.compute(frame, {})
+    return FeatureMatrix.of(plan.unlearned.compute(frame, {}))
 
 
 def find_samples(
     recipe: Recipe,
     frame: pl.DataFrame,
-    columns: pl.DataFrame,
+    matrix: FeatureMatrix,
     *,
     facts: TableFacts,
     limit: float | None = None,
@@ -102,7 +106,7 @@ def find_samples(
     Args:
         recipe: with its open choices settled.
         frame: the prepared table.
-        columns: its features, as far as nothing is learned.
+        matrix: its features, as far as nothing is learned.
         facts: its time and key columns.
         limit: share of rows that may lack a feature after the warm-up, in place of the usual one.
 
@@ -122,14 +126,20 @@ def find_samples(
     usable = ~np.isnan(labels.values)
     warm_up: Integers = np.empty(0, dtype=np.int64)
     if recipe.missing == "drop":
-        numbers = columns.select(pl.all().exclude(pl.String))  # a missing category is a category of its own
-        complete = limits.check_features(numbers, frame, time=facts.time, keys=facts.keys, limit=limit)
+        missing = _missing_numbers(plan, matrix)
+        complete = limits.check_features(missing, frame, time=facts.time, keys=facts.keys, limit=limit)
         usable &= complete.usable
         warm_up = _times(frame, facts)[~complete.warm]
     rows = np.flatnonzero(usable)
     samples = _samples(rows, labels, _groups(frame, facts.keys)[rows], _clockwork(rows, frame, facts, target))
     where = where_plan(recipe, plan.table)
-    return Study(recipe, plan, target_plan, frame, samples, labels.current[rows], columns, warm_up, where)
+    return Study(recipe, plan, target_plan, frame, samples, labels.current[rows], matrix, warm_up, where)
+
+
+def _missing_numbers(plan: FeaturePlan, matrix: FeatureMatrix) -> dict[str, Booleans]:
+    """Where each feature is missing; a missing category is a category of its own."""
+    columns = zip(plan.names, map(matrix.column, range(matrix.width)), strict=True)
+    return {name: np.isnan(column.values) for name, column in columns if column.vocabulary is None}
 
 
 def _times(frame: pl.DataFrame, facts: TableFacts) -> Integers:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import cast
 
@@ -13,12 +14,13 @@ import numpy as np
 
 from forecastle.data.storage import TableStore
 from forecastle.features import FEATURE_VERSION
+from forecastle.features.kept import Kept
 from forecastle.jobs.context import JobContext
 from forecastle.registry import manifest as manifests
 from forecastle.registry import measures
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.registry.manifest import FeatureColumn, Fold, Interval, Leakage, Manifest, Parity, Regime, TargetFacts
-from forecastle.training import export, importances, intervals, metrics
+from forecastle.training import export, importances, intervals, metrics, prepared
 from forecastle.training.arrays import Integers
 from forecastle.training.errors import LeakageFound
 from forecastle.training.evaluate import Evaluation, bound, evaluate, permutation, residuals
@@ -58,8 +60,9 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     """
     order = Order.read(payload)
     context.report(0.0, "reading the table")
-    tables = read_tables(order, TableStore(context.home / "datasets"))
-    study = TRAINING.study(order.recipe, tables)
+    store = TableStore(context.home / "datasets")
+    load = partial(read_tables, order, store)
+    study = prepared.study(order, Kept(store.derived, context.cache_bytes), load, context.log)
     cut, how = TRAINING.divide(study), method(study)
     context.log(
         f"{study.frame.height:,} rows, {len(study.samples.rows):,} usable, {len(study.plan.columns)} features, "
@@ -69,19 +72,20 @@ def run(payload: JsonObject, context: JobContext) -> JsonObject:
     context.report(1 - PREPARED, "fitting on all rows")
     manifest, graph = _finish(order, study, how, evaluations)
     if order.recipe.prove_leakage:
-        manifest = msgspec.structs.replace(manifest, leakage=_prove_leakage(order, tables, context))
+        manifest = msgspec.structs.replace(manifest, leakage=_prove_leakage(study, load(), context))
     if importances.all_alike(manifest.importances):
         context.log("no feature matters to this model: it predicts the same for every row")
     context.report(1.0, "storing the model")
-    store = ArtifactStore(context.artifacts_url)
-    result = TrainingResult(store.put(graph), store.put(manifests.encode(manifest)), manifest, study.recipe.tags)
+    blobs = ArtifactStore(context.artifacts_url)
+    result = TrainingResult(blobs.put(graph), blobs.put(manifests.encode(manifest)), manifest, study.recipe.tags)
     return cast("JsonObject", msgspec.to_builtins(result))
 
 
-def _prove_leakage(order: Order, tables: Tables, context: JobContext) -> Leakage:
-    proof = prove(
-        order.recipe, tables, progress=lambda share, message: context.report(1 - PREPARED * (1 - share), message)
-    )
+def _prove_leakage(study: Study, tables: Tables, context: JobContext) -> Leakage:
+    def progress(share: float, message: str) -> None:
+        context.report(1 - PREPARED * (1 - share), message)
+
+    proof = prove(study.recipe, tables, progress=progress, study=study)
     if proof.findings:
         raise LeakageFound(str(proof.findings[0]))
     context.log(f"proven that nothing looks ahead: {proof.cuts:,} cuts, {proof.rows:,} rows compared")

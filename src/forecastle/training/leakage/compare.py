@@ -71,7 +71,8 @@ def tables(pair: Pair) -> Iterator[Finding]:
 def features(pair: Pair) -> Iterator[Finding]:
     """The columns that the model may look at."""
     rows = pair.known
-    yield from pair.differences("features", pair.real.columns[rows], pair.other.columns[rows], rows)
+    one, other = (study.matrix.frame(study.plan.names, rows) for study in (pair.real, pair.other))
+    yield from pair.differences("features", one, other, rows)
 
 
 def samples(pair: Pair) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from forecastle.training.leakage.repeat import Training
 from forecastle.training.leakage.worlds import World
 from forecastle.training.recipe import Recipe
 from forecastle.training.steps import TRAINING, Steps
-from forecastle.training.study import Tables
+from forecastle.training.study import Study, Tables
 from forecastle.types import Progress, no_progress
 
 LEAST_CUTS = 8
@@ -31,6 +31,7 @@ def prove(
     steps: Steps = TRAINING,
     cuts: int = LEAST_CUTS,
     progress: Progress = no_progress,
+    study: Study | None = None,
 ) -> Proof:
     """Whether anything in a training looks ahead.
 
@@ -40,13 +41,14 @@ def prove(
         steps: of the training.
         cuts: at least so many, if the table has as many times; every window's boundary is one.
         progress: told of each cut.
+        study: of these tables, if there is one; what it was made from is then proven too.
 
     Raises:
         BadInput: the recipe cannot be trained on these tables.
         TrainingFailed: so; or no other world can be told from some cut.
     """
     started = time.perf_counter()
-    study = steps.study(recipe, tables)
+    study = study or steps.study(recipe, tables)
     trial = _Trial(
         recipe, tables, Training(steps, study, steps.windows(study)), np.zeros(study.frame.height, dtype=bool)
     )
@@ -119,12 +121,13 @@ class _Trial:
         tables = None if reopens(cut) else worlds.with_other_answers(study, self.tables, cut, seed=seed)
         if tables is None:
             return
-        _, columns = self.training.steps.featured(self.recipe, tables)
+        _, matrix = self.training.steps.featured(self.recipe, tables)
         rows = np.flatnonzero(cut.known(times_of(study))) if isinstance(cut, Later) else np.arange(study.frame.height)
         pair = Pair(study, study, replace(cut, label="what is known only after its row"))
-        yield from pair.differences("features", study.columns[rows], columns[rows], rows)
+        one, other = (each.frame(study.plan.names, rows) for each in (study.matrix, matrix))
+        yield from pair.differences("features", one, other, rows)
 
     def _count(self, pair: Pair) -> None:
         study, rows = pair.real, pair.known
         self.compared[rows] = True
-        self.values += len(rows) * (study.frame.width + study.columns.width)
+        self.values += len(rows) * (study.frame.width + study.matrix.width)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from forecastle.features.matrix import Column, FeatureMatrix
 from forecastle.features.plan import FeaturePlan
 from forecastle.training import steps
 from forecastle.training.arrays import Integers
@@ -82,16 +83,16 @@ def examine_all(progress: Progress = no_progress) -> tuple[Verdict, ...]:
 # --- faulty steps ----------------------------------------------------------------------------------------------------
 
 
-def centred_windows(plan: FeaturePlan, frame: pl.DataFrame) -> pl.DataFrame:
+def centred_windows(plan: FeaturePlan, frame: pl.DataFrame) -> FeatureMatrix:
     """Every feature as its mean over two rows on either side."""
-    return compute_features(plan, frame).select(pl.all().rolling_mean(5, center=True, min_samples=1))
+    columns = compute_features(plan, frame).frame(plan.names)
+    return FeatureMatrix.of(columns.select(pl.all().rolling_mean(5, center=True, min_samples=1)))
 
 
-def answers_as_features(plan: FeaturePlan, frame: pl.DataFrame) -> pl.DataFrame:
+def answers_as_features(plan: FeaturePlan, frame: pl.DataFrame) -> FeatureMatrix:
     """The first feature is what happened in the row itself."""
-    columns = compute_features(plan, frame)
     (answer,) = plan.table.hidden
-    return columns.with_columns(frame[answer].alias(columns.columns[0]))
+    return compute_features(plan, frame).with_columns({0: Column.of(frame[answer])})
 
 
 def bars_by_their_start(recipe: Recipe, tables: Tables) -> pl.DataFrame:
