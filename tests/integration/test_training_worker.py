@@ -12,9 +12,10 @@ from training_desk import DAYS, DIRECTION, HEAT, QUICK, Desk, people, prices, we
 from forecastle.errors import BadInput
 from forecastle.features.errors import BadExpression, TooManyMissing
 from forecastle.training import export
-from forecastle.training.errors import BadRecipe, ExportMismatch, TooFewRows, TrainingFailed
+from forecastle.training.errors import BadRecipe, ExportMismatch, LeakageFound, TooFewRows, TrainingFailed
 from forecastle.training.evaluate import evaluate
 from forecastle.training.fitting import fit_rows
+from forecastle.training.order import Order
 from forecastle.training.splits import Window
 from forecastle.training.steps import TRAINING, method, windows
 from forecastle.training.study import Study
@@ -330,3 +331,55 @@ def test_what_needs_time_or_keys_says_so(desk: Desk, change: dict[str, Any], mes
     with pytest.raises(BadInput) as caught:
         desk.order(dataset, {"features": ["age"], "algorithm": "logistic", "target": "rich"} | change)
     assert message in caught.value.message
+
+
+COMPUTED, FOUND = ["prepared the table", "computed 5 features"], ["found the table", "found 5 features"]
+
+
+def told_first(desk: Desk, order: Order) -> list[str]:
+    return [line.split(":")[0] for line in desk.train(order).lines[:2]]
+
+
+def test_features_are_computed_once_for_all_recipes_of_a_table(desk: Desk) -> None:
+    dataset = desk.add("weather", weather(), keys=("city",))
+    assert told_first(desk, desk.order(dataset, HEAT)) == COMPUTED
+    for other in ({}, {"algorithm": "lightgbm", "hyperparameters": QUICK}, {"split": {"kind": "chronological"}}):
+        assert told_first(desk, desk.order(dataset, HEAT | other)) == FOUND
+    desk.store.path(dataset.sha256).rename(desk.home / "away")  # nor is the table read again
+    assert told_first(desk, desk.order(dataset, HEAT)) == FOUND
+
+
+@pytest.mark.parametrize(
+    ("other", "told"),
+    [
+        ({"features": ["heat"]}, ["found the table", "computed 1 features"]),
+        ({"features": HEAT["features"][::-1]}, ["found the table", "computed 5 features"]),
+        ({"keys": ["oslo"]}, COMPUTED),
+        ({"timeframe": "1w"}, COMPUTED),
+        ({"target": {"column": "heat", "horizon": 2}}, FOUND),
+    ],
+)
+def test_features_are_found_only_where_they_are_the_same(desk: Desk, other: dict[str, Any], told: list[str]) -> None:
+    dataset = desk.add("weather", weather(), keys=("city",))
+    desk.train(desk.order(dataset, HEAT))
+    assert told_first(desk, desk.order(dataset, HEAT | other)) == told
+
+
+@pytest.mark.parametrize("features", [HEAT["features"], ["regime = mixture(heat)", "heat", "city"]])
+def test_a_model_is_the_same_whether_its_features_were_found_or_computed(desk: Desk, features: list[str]) -> None:
+    order = desk.order(desk.add("weather", weather(), keys=("city",)), HEAT | {"features": features})
+    apart = replace(desk, cache_bytes=0).train(order)
+    for trained in (desk.train(order), desk.train(order)):
+        for part in ("folds", "importances", "parity", "feature_states", "features", "trained_rows"):
+            assert getattr(trained.manifest, part) == getattr(apart.manifest, part)
+
+
+def test_the_proof_catches_kept_features_that_are_not_what_the_table_gives(desk: Desk) -> None:
+    order = desk.order(desk.add("weather", weather(), keys=("city",)), HEAT | {"prove_leakage": True})
+    desk.train(order)
+    (values,) = desk.store.derived.glob("*/values.npy")
+    matrix = np.lib.format.open_memmap(values, mode="r+")
+    matrix[300, 1] += 1e-9
+    matrix.flush()
+    with pytest.raises(LeakageFound, match=r"features: mean7 at 2015-05-31.* was 12\.3"):
+        desk.train(order)

@@ -45,6 +45,7 @@ class Desk:
     """A home where tables are imported and recipes are trained, without a database or a pool."""
 
     home: Path
+    cache_bytes: int = 10**9
 
     @property
     def store(self) -> TableStore:
@@ -76,7 +77,8 @@ class Desk:
         path.unlink(missing_ok=True)
         journal = Journal(path)
         payload: JsonObject = msgspec.json.decode(msgspec.json.encode(order.as_json()))
-        result = msgspec.convert(worker.run(payload, JobContext("job", self.home, url, journal)), TrainingResult)
+        context = JobContext("job", self.home, url, journal, self.cache_bytes)
+        result = msgspec.convert(worker.run(payload, context), TrainingResult)
         journal.close()
         store = ArtifactStore(url)
         manifest = decode(store.get(result.manifest_sha256))
