@@ -7,6 +7,7 @@ import math
 import re
 import tomllib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Any
@@ -272,6 +273,14 @@ def test_the_verdict_says_by_how_much_and_against_what(regression: Manifest, cla
     worse = said(render(subject(classification)))
     assert "Does not beat the best naive forecast" in worse
     assert "Log loss 0.7 out of sample" in worse
+
+
+def test_the_verdict_says_out_of_how_many_the_model_was_chosen(regression: Manifest) -> None:
+    about = subject(regression)
+    warning = "It is one of 60 models of a search, and the best of many looks better than it is."
+    assert warning not in said(render(about))
+    searched = replace(about.lineage, cohort=Together("c", 60, (about.lineage.model,)))
+    assert warning in said(render(replace(about, lineage=searched)))
 
 
 def test_what_was_proved_is_told(regression: Manifest, classification: Manifest, make_manifest: Make) -> None:

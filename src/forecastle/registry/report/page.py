@@ -34,7 +34,9 @@ def render(subject: Subject) -> str:
         origin.software(manifest),
         origin.recipe(manifest),
     ]
-    main = element("main", _head(subject, title), scores.headline(manifest), element("div", sections, class_="cards"))
+    cohort = subject.lineage.cohort
+    verdict = scores.headline(manifest, siblings=cohort.total - 1 if cohort else 0)
+    main = element("main", _head(subject, title), verdict, element("div", sections, class_="cards"))
     return document(language="en", head=_metadata(title), body=[main, _foot(subject)])
 
 

@@ -40,8 +40,8 @@ def title(measure: str) -> str:
     return TITLES.get(base, base.replace("_", " ")) + (", uncalibrated" if base != measure else "")
 
 
-def headline(manifest: Manifest) -> Element:
-    """The verdict against the naive forecasts, in a sentence and two bars."""
+def headline(manifest: Manifest, *, siblings: int = 0) -> Element:
+    """The verdict against the naive forecasts, in a sentence and two bars; `siblings` came out of the same search."""
     found = verdict(manifest.task, manifest.metrics, manifest.baselines)
     tested = sum(fold.test_rows for fold in manifest.folds)
     if found is None:
@@ -58,6 +58,7 @@ def headline(manifest: Manifest) -> Element:
             element("strong", found.baseline_name),
             f", gets {figure(found.baseline)} on the same rows.",
             _edge(edge),
+            _choice(siblings),
         ),
         _duel(found),
         class_=f"verdict {kind}",
@@ -194,6 +195,12 @@ def _edge(edge: Edge | None) -> str | None:
     if edge is None or edge.windows < 2:
         return None
     return f" It is {edge}."
+
+
+def _choice(siblings: int) -> str | None:
+    if not siblings:
+        return None
+    return f" It is one of {count(siblings + 1)} models of a search, and the best of many looks better than it is."
 
 
 def _duel(found: Verdict) -> Element:
