@@ -13,9 +13,12 @@ import polars as pl
 import pytest
 
 from forecastle.features.asof import row_at
+from forecastle.features.calls import constants, series
 from forecastle.features.expressions import parse
 from forecastle.features.functions import CATALOGUE
 from forecastle.features.functions.declare import Function
+from forecastle.features.functions.runs import Runs
+from forecastle.features.nodes import Call
 from forecastle.features.plan import FeaturePlan, States
 
 Compute: TypeAlias = Callable[[pl.DataFrame], pl.DataFrame]
@@ -210,6 +213,19 @@ def test_a_longer_history_changes_nothing(name: str) -> None:
     assert bits(recent()[name].filter(known)) == bits(standard(gaps=False)[name].tail(-90).filter(known))
 
 
+@pytest.mark.parametrize(
+    "function", [item for item in CATALOGUE.values() if item.mode == "local"], ids=lambda f: f.name
+)
+def test_a_local_function_takes_as_many_values_as_it_says(function: Function) -> None:
+    call = parse(function.example)
+    assert isinstance(call, Call)
+    local = function.kernel(*constants(call))
+    random = np.random.default_rng(2)
+    for extra in (0, 3):
+        pieces = [Runs(random.uniform(1, 2, local.reach + extra)) for _ in series(call)]
+        assert local.formula(*pieces).shape == (1 + extra,)
+
+
 @cache
 def holed() -> pl.DataFrame:
     hole = pl.int_range(pl.len()).is_between(30, 35)
@@ -221,7 +237,7 @@ def holed() -> pl.DataFrame:
 def test_a_gap_is_missing_itself_and_heals(function: Function) -> None:
     values = holed()[function.name]
     assert values.tail(3).null_count() == 0
-    if function.mode == "window":
+    if function.mode in {"window", "local"}:
         assert values[30:36].null_count() == 6
 
 

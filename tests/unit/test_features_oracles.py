@@ -10,13 +10,8 @@ from statistics import fmean, median, pstdev, stdev
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
-from forecastle.features.functions import windows
 from forecastle.features.plan import FeaturePlan
-
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 Numbers = Sequence[float]
 Bars = dict[str, list[float]]
@@ -347,42 +342,3 @@ def test_days_until_the_next_date_or_a_column() -> None:
         assert days == (pytest.approx(min(ahead)) if ahead else None)
     assert computed("days_until(due)")[:3] == pytest.approx([0, 2 / 24, 4 / 24])
     assert set(computed("days_until(time)")) == {0.0}
-
-
-@given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=80), st.integers(1, 90))
-@UNHURRIED
-def test_sums_of_windows_are_right_for_any_values(values: list[float], window: int) -> None:
-    found = windows.sums(np.array(values), window)
-    for row in range(len(values)):
-        if row < window - 1:
-            assert np.isnan(found[row])
-        else:
-            part = values[row - window + 1 : row + 1]
-            assert found[row] == pytest.approx(math.fsum(part), rel=1e-12, abs=1e-9)
-
-
-@given(st.lists(st.floats(-10, 10), min_size=2, max_size=60), st.integers(2, 40), st.sampled_from([0.0, 1e6, -1e8]))
-@UNHURRIED
-def test_deviations_keep_their_precision_far_from_zero(values: list[float], window: int, offset: float) -> None:
-    shifted = [value + offset for value in values]
-    found = windows.deviations(np.array(shifted), window)
-    for row in range(window - 1, len(values)):
-        exact = stdev(shifted[row - window + 1 : row + 1])
-        assert found[row] == pytest.approx(exact, rel=1e-6, abs=1e-14 * abs(offset) + 1e-12)
-
-
-def test_a_window_forgets_what_left_it() -> None:
-    values = np.full(50_000, 0.1)
-    values[:100] = 1e15
-    assert set(windows.sums(values, 10)[200:]) == {windows.sums(np.full(10, 0.1), 10)[-1]}
-    assert set(windows.deviations(values, 10)[200:]) == {0.0}
-
-
-@pytest.mark.parametrize("window", [1, 2, 3, 63, 64, 65, 1000, 9_999])
-def test_blocks_make_no_difference(window: int) -> None:
-    values = np.random.default_rng(1).normal(size=40_000)
-    whole = windows.means(values, window)
-    for row in (window - 1, 16_383, 16_384, 20_000, 32_767 + window, 39_999):
-        if row < 40_000:
-            alone = windows.means(values[row - window + 1 : row + 1], window)[-1]
-            assert row < window - 1 or whole[row] == alone

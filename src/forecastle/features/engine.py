@@ -4,18 +4,18 @@ Kernels see one group's values in the order of time and nothing else, so no resu
 a later row.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from forecastle.features import groups
+from forecastle.features import calls, groups
 from forecastle.features.functions import CATALOGUE
-from forecastle.features.functions.calendar import microseconds
-from forecastle.features.functions.declare import Count, Dates, Function, Real, State, Values
+from forecastle.features.functions.declare import Function, State, Values
+from forecastle.features.functions.presence import Presence, settled, together
+from forecastle.features.functions.windows import evaluate
 from forecastle.features.groups import Groups
 from forecastle.features.nodes import (
     Binary,
@@ -28,6 +28,7 @@ from forecastle.features.nodes import (
     Over,
     RowTime,
     Text,
+    children,
     spell,
 )
 from forecastle.features.table import kind_of
@@ -65,8 +66,34 @@ class Engine:
     _codes: dict[str, int] = field(default_factory=dict)
     _groups: dict[tuple[tuple[str, ...], bool], Groups] = field(default_factory=dict)
     _results: dict[object, tuple[Values, ...]] = field(default_factory=dict)
-    _observed: dict[int, NDArray[np.bool_]] = field(default_factory=dict)
-    """Where the arrays of `_results` have a value, by their `id`."""
+    _present: dict[int, Presence] = field(default_factory=dict)
+    """Where the arrays of `_columns` and `_results` have values, by their `id`."""
+    _expected: dict[object, dict[Call, None]] = field(default_factory=dict)
+    """Calls of local functions that will be asked for, by their series and arrangement."""
+
+    def expect(self, expressions: Iterable[Expression]) -> None:
+        """Say what will be asked for, so that what can be computed together is."""
+        own = self.arranged(self.keys, roles=False)
+        for expression in expressions:
+            for call, arrangement in self.placed(expression, own):
+                if CATALOGUE[call.function].mode == "local":
+                    self._expected.setdefault((calls.series(call), id(arrangement)), {})[call] = None
+
+    def placed(self, node: Expression, arrangement: Groups) -> Iterator[tuple[Call, Groups]]:
+        """Every call in an expression with the arrangement it is evaluated in, inner ones first."""
+        for child in children(node):
+            yield from self.placed(child, self._inside(node, arrangement))
+        if isinstance(node, Call):
+            yield node, arrangement
+
+    def _inside(self, node: Expression, arrangement: Groups) -> Groups:
+        match node:
+            case Over(_, columns, roles):
+                return self.arranged(columns, roles=roles)
+            case Either():
+                return self.arranged(self.keys, roles=False)
+            case _:
+                return arrangement
 
     def values(self, expression: Expression) -> Values:
         """The expression's value for each row of the frame."""
@@ -74,10 +101,9 @@ class Engine:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return arrangement.gather(self.full(self.evaluate(expression, arrangement), arrangement))
 
-    def observed(self, values: Values) -> NDArray[np.bool_]:
+    def presence(self, values: Values) -> Presence:
         """Where there is a value."""
-        known = self._observed.get(id(values))
-        return np.isfinite(values) if known is None else known
+        return self._present.get(id(values)) or settled(values)[1]
 
     def labels(self, expression: Expression) -> pl.Series:
         """A category expression's text for each row of the frame."""
@@ -152,10 +178,9 @@ class Engine:
 
     def _settled(self, values: Values) -> Values:
         """The values with infinities made missing, to be kept."""
-        observed = np.isfinite(values)
-        if np.isinf(values.reshape(-1)[np.flatnonzero(~observed)]).any():
-            values = np.where(observed, values, np.nan)
-        self._observed[id(values)] = observed
+        if id(values) not in self._present:
+            values, presence = settled(values)
+            self._present[id(values)] = presence
         return values
 
     def _row_time(self, arrangement: Groups) -> Values:
@@ -181,13 +206,37 @@ class Engine:
 
     def _call(self, call: Call, arrangement: Groups) -> Values:
         function = CATALOGUE[call.function]
-        key = (function.kernel, call.arguments, id(arrangement))
+        key = _key(call, arrangement)
         if key not in self._results:
-            self._results[key] = tuple(map(self._settled, self._run(function, call, arrangement)))
+            if function.mode == "local":
+                self._run_local(call, arrangement)
+            else:
+                self._results[key] = tuple(map(self._settled, self._run(function, call, arrangement)))
         return self._results[key][function.output or 0]
 
+    def _run_local(self, call: Call, arrangement: Groups) -> None:
+        """Computes a call, and with it whatever is expected of the same series."""
+        asked = {call: None, **self._expected.get((calls.series(call), id(arrangement)), {})}
+        expected = [each for each in asked if _key(each, arrangement) not in self._results]
+        formulas = [CATALOGUE[each.function].kernel(*calls.constants(each)) for each in expected]
+        series = [self.full(self.evaluate(item, arrangement), arrangement) for item in calls.series(call)]
+        observed = together(map(self.presence, series))
+        if observed is None and arrangement.is_one:
+            results = evaluate(formulas, series)
+        else:
+            parts = arrangement.apply(
+                lambda *inputs: tuple(values for values, _ in evaluate(formulas, inputs)), series, observed
+            )
+            results = [settled(values) for values in parts]
+        for each, (values, presence) in zip(expected, results, strict=True):
+            self._present[id(values)] = presence
+            self._results[_key(each, arrangement)] = (values,)
+
     def _run(self, function: Function, call: Call, arrangement: Groups) -> tuple[Values, ...]:
-        arguments = self._arguments(function, call, arrangement)
+        arguments = [
+            item if isinstance(item, calls.Constant) else self.evaluate(item, arrangement)
+            for item in calls.arguments(call)
+        ]
         match function.mode:
             case "window":
                 return self._over_windows(function, arguments, arrangement)
@@ -201,24 +250,11 @@ class Engine:
                 return _several(function.kernel(state, *(self.full(item, arrangement) for item in arguments)))
             case "row":
                 return _several(function.kernel(*arguments))
-
-    def _arguments(self, function: Function, call: Call, arrangement: Groups) -> list[Values | int | float]:
-        parameters = list(function.parameters.values())
-        arguments: list[Values | int | float] = []
-        for index, argument in enumerate(call.arguments):
-            match parameters[min(index, len(parameters) - 1)], argument:
-                case Count(), Number(value):
-                    arguments.append(int(value))
-                case Real(), Number(value):
-                    arguments.append(value)
-                case Dates(), Text(value):
-                    arguments.append(microseconds(value) or 0.0)
-                case _:
-                    arguments.append(self.evaluate(argument, arrangement))
-        return arguments
+            case "local":
+                raise TypeError(f"{call.function} is computed together with others")
 
     def _over_windows(
-        self, function: Function, arguments: list[Values | int | float], arrangement: Groups
+        self, function: Function, arguments: list[Values | calls.Constant], arrangement: Groups
     ) -> tuple[Values, ...]:
         series = {
             index: self.full(item, arrangement) for index, item in enumerate(arguments) if isinstance(item, np.ndarray)
@@ -230,8 +266,7 @@ class Engine:
                 filled[index] = values
             return _several(function.kernel(*filled))
 
-        observed = reduce(np.logical_and, map(self.observed, series.values()))
-        return arrangement.apply(kernel, list(series.values()), observed)
+        return arrangement.apply(kernel, list(series.values()), together(map(self.presence, series.values())))
 
     def _load(self, series: pl.Series) -> Values:
         match kind_of(series.dtype):
@@ -249,6 +284,10 @@ class Engine:
 def state_name(call: Call, arrangement: Groups) -> str:
     """Under which name the state of a fitted function is kept: its canonical text and what it is grouped over."""
     return spell(call) + arrangement.label
+
+
+def _key(call: Call, arrangement: Groups) -> object:
+    return CATALOGUE[call.function].kernel, call.arguments, id(arrangement)
 
 
 def _several(result: Values | tuple[Values, ...]) -> tuple[Values, ...]:

@@ -40,6 +40,11 @@ class Groups:
         """Number of places."""
         return int(self.bounds[-1])
 
+    @property
+    def is_one(self) -> bool:
+        """Whether all rows belong to one group."""
+        return len(self.bounds) == 2
+
     def spread(self, values: NDArray[Element]) -> NDArray[Element]:
         """A value for each frame row, arranged by places."""
         return values if self.rows is None else values[self.rows]
@@ -112,18 +117,17 @@ class Groups:
         self,
         kernel: Callable[..., tuple[Values, ...]],
         inputs: Sequence[Values],
-        observed: NDArray[np.bool_],
+        observed: NDArray[np.bool_] | None,
     ) -> tuple[Values, ...]:
-        """Runs `kernel` on each group's inputs at the `observed` places, where none of them is missing.
+        """Runs `kernel` on each group's inputs at the `observed` places, where none of them is missing; None is all.
 
         Other places get a missing result, and leave no trace in the results of these.
         """
-        complete = bool(observed.all())
-        if complete and len(self.bounds) == 2:
+        if observed is None and self.is_one:
             return kernel(*inputs)
         results: tuple[Values, ...] | None = None
         for start, stop in zip(self.bounds[:-1].tolist(), self.bounds[1:].tolist(), strict=True):
-            part = slice(start, stop) if complete else _places(observed, start, stop)
+            part = slice(start, stop) if observed is None else _places(observed, start, stop)
             outcome = kernel(*(values[part] for values in inputs))
             if results is None:
                 results = tuple(np.full(self.size, np.nan) for _ in outcome)

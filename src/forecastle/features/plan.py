@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal
 
 import numpy as np
@@ -14,7 +15,7 @@ from forecastle.features.errors import BadExpression
 from forecastle.features.expressions import parse_entry
 from forecastle.features.functions import CATALOGUE
 from forecastle.features.functions.declare import Values
-from forecastle.features.groups import Groups
+from forecastle.features.functions.presence import Presence
 from forecastle.features.nodes import (
     Binary,
     Call,
@@ -122,11 +123,11 @@ class FeaturePlan:
         chosen = np.ones(frame.height, dtype=np.bool_) if rows is None else rows
         states: States = {}
         engine = self._engine(frame, states)
-        for column in self.columns:
-            for call, arrangement in _fitted_calls(column.tree, engine, engine.arranged(self.table.keys, roles=False)):
-                name = state_name(call, arrangement)
-                if name not in states:
-                    states[name] = engine.fit(call, arrangement, chosen)
+        own = engine.arranged(self.table.keys, roles=False)
+        for call, arrangement in chain.from_iterable(engine.placed(column.tree, own) for column in self.columns):
+            name = state_name(call, arrangement)
+            if _is_fitted(call) and name not in states:
+                states[name] = engine.fit(call, arrangement, chosen)
         return states
 
     def compute(self, frame: pl.DataFrame, states: States) -> pl.DataFrame:
@@ -135,6 +136,7 @@ class FeaturePlan:
         Numbers are Float64 with null where missing, categories String.
         """
         engine = self._engine(frame, states)
+        engine.expect(column.tree for column in self.columns)
         return pl.DataFrame([_computed(column, engine) for column in self.columns])
 
     def _engine(self, frame: pl.DataFrame, states: States) -> Engine:
@@ -153,25 +155,16 @@ def _computed(column: PlannedFeature, engine: Engine) -> pl.Series:
     if column.kind == "category":
         return engine.labels(column.tree).alias(column.name)
     values = engine.values(column.tree)
-    return _series(column.name, values, engine.observed(values))
+    return _series(column.name, values, engine.presence(values))
 
 
-def _series(name: str, values: Values, observed: NDArray[np.bool_]) -> pl.Series:
-    """The values as a column that shares their memory, null where not observed."""
+def _series(name: str, values: Values, presence: Presence) -> pl.Series:
+    """The values as a column that shares their memory, null where there are none."""
     import pyarrow as pa  # noqa: PLC0415 - 25 MB that a server of predictions by vector does without
 
-    bits = np.packbits(observed, bitorder="little")
-    buffers: list[pa.Buffer | None] = [pa.py_buffer(bits.data), pa.py_buffer(np.ascontiguousarray(values).data)]
+    known = None if presence.complete else pa.py_buffer(presence.bits().data)
+    buffers: list[pa.Buffer | None] = [known, pa.py_buffer(np.ascontiguousarray(values).data)]
     return pl.Series(name, pa.Array.from_buffers(pa.float64(), len(values), buffers))
-
-
-def _fitted_calls(node: Expression, engine: Engine, arrangement: Groups) -> list[tuple[Call, Groups]]:
-    """Calls of fitted functions with the arrangement they work in, inner ones first."""
-    inner = engine.arranged(node.columns, roles=node.roles) if isinstance(node, Over) else arrangement
-    found = [pair for child in children(node) for pair in _fitted_calls(child, engine, inner)]
-    if isinstance(node, Call) and _is_fitted(node):
-        found.append((node, arrangement))
-    return found
 
 
 def _is_fitted(node: Expression) -> bool:

@@ -189,7 +189,7 @@ class _Fitting:
 
     def call_kind(self, node: Call, roles: int) -> Kind:
         function = CATALOGUE[node.function]
-        if function.mode in {"window", "position", "clocked"}:
+        if function.mode in {"window", "local", "position", "clocked"}:
             self.need_time(node, f"{function.name}()")
         parameters = list(function.parameters.items())
         kinds = [self.kind(argument, roles=roles) for argument in node.arguments]  # of each once: trees are deep

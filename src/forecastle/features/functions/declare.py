@@ -5,6 +5,8 @@ The kernel never sees how a table is laid out. What it is given depends on the m
 - `row`: arrays of any rows, element by element.
 - `window`: one group's observed values, oldest first, nothing missing. The engine leaves rows with a missing input
   out and gives those rows a missing result.
+- `local`: as `window`, but the kernel is given the constants only and returns a `windows.Local`: a formula for pieces
+  of the series. The engine computes all that a plan asks of the same series together, so that they share what they can.
 - `clocked`: as `row`, after the time of the row.
 - `position`: the rows of all groups, missing values as NaN, and `Rows` to look back with.
 - `fitted`: as `row`, after the state that `fit` learned from the training rows.
@@ -23,7 +25,7 @@ from numpy.typing import NDArray
 
 Values: TypeAlias = NDArray[np.float64]
 State: TypeAlias = dict[str, float]
-Mode: TypeAlias = Literal["row", "clocked", "window", "position", "fitted"]
+Mode: TypeAlias = Literal["row", "clocked", "window", "local", "position", "fitted"]
 SeriesKind: TypeAlias = Literal["number", "any", "time"]
 
 LARGEST_WINDOW = 10_000
@@ -75,7 +77,7 @@ class Rows(Protocol):
     """Looks back from every row within its group, to rows of strictly earlier time only."""
 
     def back(self, values: Values, rows: int) -> Values:
-        """The value `rows` rows before, NaN where there is none.
+        """The value `rows` rows before, NaN where there is none; an array of its own.
 
         Rows of one group at the same time are simultaneous: the count starts before the first of them.
         """
@@ -127,6 +129,11 @@ def clocked(example: str, **parameters: Parameter) -> Declarator:
 def window(example: str, **parameters: Parameter) -> Declarator:
     """Declares a function over one group's observed values."""
     return _declarator("window", example, parameters)
+
+
+def local(example: str, **parameters: Parameter) -> Declarator:
+    """Declares a function over one group's last observed values."""
+    return _declarator("local", example, parameters)
 
 
 def position(example: str, *, past: bool = False, passes_kind: bool = False, **parameters: Parameter) -> Declarator:

@@ -1,18 +1,34 @@
 """Technical indicators. Definitions, seeds and warm-up follow TA-Lib; sums over windows are free of drift."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import talib
 
-from forecastle.features.functions import runs, windows
-from forecastle.features.functions.declare import Count, Real, Series, Values, outputs, window
+from forecastle.features.functions.declare import Count, Parameter, Real, Series, Values, local, outputs, window
+from forecastle.features.functions.runs import Runs, accumulate
+from forecastle.features.functions.windows import Local, change
 
 _HIGH, _LOW, _CLOSE, _VOLUME = Series("high"), Series("low"), Series("close"), Series("volume")
+_BANDS: Mapping[str, Parameter] = {
+    "x": Series("close"),
+    "window": Count(20, least=2),
+    "width": Real(2.0, least=0.01, most=100),
+}
+_STOCHASTIC: Mapping[str, Parameter] = {
+    "window": Count(14),
+    "smooth": Count(3),
+    "signal": Count(3),
+    "high": _HIGH,
+    "low": _LOW,
+    "close": _CLOSE,
+}
 
 
-@window("sma(close, 20)", x=Series("close"), window=Count(20))
-def sma(x: Values, window: int) -> Values:
+@local("sma(close, 20)", x=Series("close"), window=Count(20))
+def sma(window: int) -> Local:
     """Simple moving average of the last `window` values."""
-    return windows.means(x, window)
+    return Local(window, lambda x: x.means(window))
 
 
 @window("ema(close, 20)", x=Series("close"), window=Count(20, least=2))
@@ -21,11 +37,15 @@ def ema(x: Values, window: int) -> Values:
     return talib.EMA(x, window)
 
 
-@window("wma(close, 20)", x=Series("close"), window=Count(20, least=2))
-def wma(x: Values, window: int) -> Values:
+@local("wma(close, 20)", x=Series("close"), window=Count(20, least=2))
+def wma(window: int) -> Local:
     """Moving average with weights 1, 2, …, `window`, the newest value weighing most."""
-    total = windows.accumulated(lambda values, place: (place + 1.0) * values, x, window)
-    return total / (window * (window + 1) / 2)
+
+    def formula(x: Runs) -> Values:
+        total = accumulate(lambda values, place: (place + 1.0) * values, x.values, window)
+        return total / (window * (window + 1) / 2)
+
+    return Local(window, formula)
 
 
 @window("dema(close, 20)", x=Series("close"), window=Count(20, least=2))
@@ -46,26 +66,41 @@ def trix(x: Values, window: int) -> Values:
     return talib.TRIX(x, window)
 
 
-@outputs(
-    "window",
-    {
-        "bollinger_upper": "Upper Bollinger band: mean plus `width` standard deviations (n).",
-        "bollinger_lower": "Lower Bollinger band: mean less `width` standard deviations (n).",
-        "bollinger_percent": "Where the value stands between the lower (0) and the upper (1) Bollinger band.",
-        "bollinger_width": "Distance between the Bollinger bands as a share of their middle.",
-    },
-    x=Series("close"),
-    window=Count(20, least=2),
-    width=Real(2.0, least=0.01, most=100),
-)
-def _bollinger(x: Values, window: int, width: float) -> tuple[Values, ...]:
-    def kernel(x: Values) -> tuple[Values, ...]:
-        middle, half = runs.mean_and_deviation(x, window, ddof=0)
-        half *= width
-        lower = middle - half
-        return middle + half, lower, (x[window - 1 :] - lower) / (2 * half), 2 * half / middle
+@local("bollinger_upper(close, 20, 2)", **_BANDS)
+def bollinger_upper(window: int, width: float) -> Local:
+    """Upper Bollinger band: mean plus `width` standard deviations (n)."""
+    return Local(window, lambda x: x.means(window) + _half(x, window, width))
 
-    return windows.in_blocks(kernel, window, x)
+
+@local("bollinger_lower(close, 20, 2)", **_BANDS)
+def bollinger_lower(window: int, width: float) -> Local:
+    """Lower Bollinger band: mean less `width` standard deviations (n)."""
+    return Local(window, lambda x: _lower(x, window, width))
+
+
+@local("bollinger_percent(close, 20, 2)", **_BANDS)
+def bollinger_percent(window: int, width: float) -> Local:
+    """Where the value stands between the lower (0) and the upper (1) Bollinger band."""
+
+    def formula(x: Runs) -> Values:
+        return (x.values[window - 1 :] - _lower(x, window, width)) / (2 * _half(x, window, width))
+
+    return Local(window, formula)
+
+
+@local("bollinger_width(close, 20, 2)", **_BANDS)
+def bollinger_width(window: int, width: float) -> Local:
+    """Distance between the Bollinger bands as a share of their middle."""
+    return Local(window, lambda x: 2 * _half(x, window, width) / x.means(window))
+
+
+def _lower(x: Runs, window: int, width: float) -> Values:
+    return x.means(window) - _half(x, window, width)
+
+
+def _half(x: Runs, window: int, width: float) -> Values:
+    """Half the distance between the Bollinger bands."""
+    return x.deviations(window, ddof=0) * width
 
 
 @window("rsi(close, 14)", x=Series("close"), window=Count(14, least=2))
@@ -96,30 +131,31 @@ def _macd(x: Values, fast: int, slow: int, signal: int) -> tuple[Values, ...]:
     return talib.MACD(x, fast, slow, signal)
 
 
-@outputs(
-    "window",
-    {
-        "stoch_k": "Slow stochastic %K (0-100): mean of the raw %K over `smooth` rows.",
-        "stoch_d": "Slow stochastic %D (0-100): mean of %K over `signal` rows.",
-    },
-    window=Count(14),
-    smooth=Count(3),
-    signal=Count(3),
-    high=_HIGH,
-    low=_LOW,
-    close=_CLOSE,
-)
-def _stochastic(window: int, smooth: int, signal: int, high: Values, low: Values, close: Values) -> tuple[Values, ...]:
-    reach = window + smooth + signal - 2
+@local("stoch_k(14, 3, 3)", **_STOCHASTIC)
+def stoch_k(window: int, smooth: int, signal: int) -> Local:
+    """Slow stochastic %K (0-100): mean of the raw %K over `smooth` rows."""
 
-    def kernel(high: Values, low: Values, close: Values) -> tuple[Values, ...]:
-        bottom = runs.lowest(low, window)
-        span = runs.highest(high, window) - bottom
-        raw = np.where(span > 0, 100.0 * (close[window - 1 :] - bottom) / span, 50.0)
-        k = runs.means(raw, smooth)
-        return k[signal - 1 :], runs.means(k, signal)
+    def formula(high: Runs, low: Runs, close: Runs) -> Values:
+        return _raw_k(high, low, close, window).means(smooth)[signal - 1 :]
 
-    return windows.in_blocks(kernel, reach, high, low, close)
+    return Local(window + smooth + signal - 2, formula)
+
+
+@local("stoch_d(14, 3, 3)", **_STOCHASTIC)
+def stoch_d(window: int, smooth: int, signal: int) -> Local:
+    """Slow stochastic %D (0-100): mean of %K over `signal` rows."""
+
+    def formula(high: Runs, low: Runs, close: Runs) -> Values:
+        return Runs(_raw_k(high, low, close, window).means(smooth)).means(signal)
+
+    return Local(window + smooth + signal - 2, formula)
+
+
+def _raw_k(high: Runs, low: Runs, close: Runs, window: int) -> Runs:
+    """Where the close stands in the range of each run (0-100), in its middle where there is none."""
+    bottom = low.lowest(window)
+    span = high.highest(window) - bottom
+    return Runs(np.where(span > 0, 100.0 * (close.values[window - 1 :] - bottom) / span, 50.0))
 
 
 @window("willr(14)", window=Count(14, least=2), high=_HIGH, low=_LOW, close=_CLOSE)
@@ -158,31 +194,35 @@ def minus_di(window: int, high: Values, low: Values, close: Values) -> Values:
     return talib.MINUS_DI(high, low, close, window)
 
 
-@window("cci(20)", window=Count(20, least=2), high=_HIGH, low=_LOW, close=_CLOSE)
-def cci(window: int, high: Values, low: Values, close: Values) -> Values:
+@local("cci(20)", window=Count(20, least=2), high=_HIGH, low=_LOW, close=_CLOSE)
+def cci(window: int) -> Local:
     """Commodity channel index: typical price's distance from its mean over 0.015 mean absolute deviations."""
 
-    def kernel(high: Values, low: Values, close: Values) -> Values:
-        typical = (high + low + close) / 3.0
-        average = runs.means(typical, window)
-        spread = runs.accumulate(lambda values, _: np.abs(values - average), typical, window) / window
+    def formula(high: Runs, low: Runs, close: Runs) -> Values:
+        typical = _typical(high, low, close)
+        average = Runs(typical).means(window)
+        spread = accumulate(lambda values, _: np.abs(values - average), typical, window) / window
         return (typical[window - 1 :] - average) / np.where(spread > np.abs(average) * 1e-14, 0.015 * spread, np.nan)
 
-    return windows.in_blocks(kernel, window, high, low, close)
+    return Local(window, formula)
 
 
-@window("mfi(14)", window=Count(14, least=2), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
-def mfi(window: int, high: Values, low: Values, close: Values, volume: Values) -> Values:
+@local("mfi(14)", window=Count(14, least=2), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
+def mfi(window: int) -> Local:
     """Money flow index (0-100): share of traded value on rows where the typical price rose."""
 
-    def kernel(high: Values, low: Values, close: Values, volume: Values) -> Values:
-        typical = (high + low + close) / 3.0
+    def formula(high: Runs, low: Runs, close: Runs, volume: Runs) -> Values:
+        typical = _typical(high, low, close)
         change = typical[1:] - typical[:-1]
-        flow = typical[1:] * volume[1:]
-        rising = runs.sums(flow * (change > 0), window)
-        return 100.0 * rising / (rising + runs.sums(flow * (change < 0), window))
+        flow = typical[1:] * volume.values[1:]
+        rising = Runs(flow * (change > 0)).sums(window)
+        return 100.0 * rising / (rising + Runs(flow * (change < 0)).sums(window))
 
-    return windows.in_blocks(kernel, window + 1, high, low, close, volume)
+    return Local(window + 1, formula)
+
+
+def _typical(high: Runs, low: Runs, close: Runs) -> Values:
+    return (high.values + low.values + close.values) / 3.0
 
 
 @outputs(
@@ -200,16 +240,17 @@ def _aroon(window: int, high: Values, low: Values) -> tuple[Values, ...]:
     return up, down
 
 
-@window("roc(close, 10)", x=Series("close"), window=Count(10))
-def roc(x: Values, window: int) -> Values:
+@local("roc(close, 10)", x=Series("close"), window=Count(10))
+def roc(window: int) -> Local:
     """Change over `window` observed values, in percent."""
-    return 100.0 * windows.changes(x, window)
+    relative = change(window)
+    return Local(relative.reach, lambda x: 100.0 * relative.formula(x))
 
 
-@window("mom(close, 10)", x=Series("close"), window=Count(10))
-def mom(x: Values, window: int) -> Values:
+@local("mom(close, 10)", x=Series("close"), window=Count(10))
+def mom(window: int) -> Local:
     """Change over `window` observed values, in units of the price."""
-    return windows.differences(x, window)
+    return Local(window + 1, lambda x: x.values[window:] - x.values[:-window])
 
 
 @window("ppo(close, 12, 26)", x=Series("close"), fast=Count(12, least=2), slow=Count(26, least=2))
@@ -218,19 +259,19 @@ def ppo(x: Values, fast: int, slow: int) -> Values:
     return 100.0 * (talib.EMA(x, fast) / talib.EMA(x, slow) - 1.0)
 
 
-@window("ultosc()", fast=Count(7), middle=Count(14), slow=Count(28), high=_HIGH, low=_LOW, close=_CLOSE)
-def ultosc(fast: int, middle: int, slow: int, high: Values, low: Values, close: Values) -> Values:
+@local("ultosc()", fast=Count(7), middle=Count(14), slow=Count(28), high=_HIGH, low=_LOW, close=_CLOSE)
+def ultosc(fast: int, middle: int, slow: int) -> Local:
     """Ultimate oscillator (0-100): buying pressure over true range for three windows, weighted 4, 2, 1."""
-
-    def kernel(high: Values, low: Values, close: Values) -> Values:
-        bottom = np.minimum(low[1:], close[:-1])
-        pressure, span = close[1:] - bottom, np.maximum(high[1:], close[:-1]) - bottom
-        lengths = (fast, middle, slow)
-        parts = [(runs.sums(pressure, rows) / runs.sums(span, rows))[longest - rows :] for rows in lengths]
-        return 100.0 * (4 * parts[0] + 2 * parts[1] + parts[2]) / 7.0
-
     longest = max(fast, middle, slow)
-    return windows.in_blocks(kernel, longest + 1, high, low, close)
+
+    def formula(high: Runs, low: Runs, close: Runs) -> Values:
+        earlier, now = close.values[:-1], close.values[1:]
+        bottom = np.minimum(low.values[1:], earlier)
+        pressure, span = Runs(now - bottom), Runs(np.maximum(high.values[1:], earlier) - bottom)
+        shares = [(pressure.sums(rows) / span.sums(rows))[longest - rows :] for rows in (fast, middle, slow)]
+        return 100.0 * (4 * shares[0] + 2 * shares[1] + shares[2]) / 7.0
+
+    return Local(longest + 1, formula)
 
 
 @window("sar()", step=Real(0.02, least=0, most=10), most=Real(0.2, least=0, most=10), high=_HIGH, low=_LOW)

@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 
-from forecastle.features.functions import runs, windows
-from forecastle.features.functions.declare import Count, Rows, Series, Values, position, row, window
+from forecastle.features.functions.declare import Count, Rows, Series, Values, local, position, row
+from forecastle.features.functions.runs import Runs
+from forecastle.features.functions.windows import Local
 
 _OPEN, _HIGH, _LOW, _CLOSE = Series("open"), Series("high"), Series("low"), Series("close")
 
@@ -35,22 +36,24 @@ def body_share(open: Values, high: Values, low: Values, close: Values) -> Values
     return (close - open) / (high - low)
 
 
-@window("parkinson(20)", window=Count(20), high=_HIGH, low=_LOW)
-def parkinson(window: int, high: Values, low: Values) -> Values:
+@local("parkinson(20)", window=Count(20), high=_HIGH, low=_LOW)
+def parkinson(window: int) -> Local:
     """Volatility per row of Parkinson (1980): sqrt(mean(ln(high / low)²) / (4 ln 2)) of the last `window` rows."""
     scale = 4.0 * math.log(2.0)
-    return windows.in_blocks(
-        lambda high, low: np.sqrt(runs.means(np.log(high / low) ** 2, window) / scale), window, high, low
-    )
+
+    def formula(high: Runs, low: Runs) -> Values:
+        return np.sqrt(Runs(np.log(high.values / low.values) ** 2).means(window) / scale)
+
+    return Local(window, formula)
 
 
-@window("garman_klass(20)", window=Count(20), open=_OPEN, high=_HIGH, low=_LOW, close=_CLOSE)
-def garman_klass(window: int, open: Values, high: Values, low: Values, close: Values) -> Values:  # noqa: A002
+@local("garman_klass(20)", window=Count(20), open=_OPEN, high=_HIGH, low=_LOW, close=_CLOSE)
+def garman_klass(window: int) -> Local:
     """Volatility per row of Garman and Klass (1980) from open, high, low and close of the last `window` rows."""
     weight = 2.0 * math.log(2.0) - 1.0
 
-    def kernel(open: Values, high: Values, low: Values, close: Values) -> Values:  # noqa: A002
-        swing, body = np.log(high / low), np.log(close / open)
-        return np.sqrt(np.maximum(runs.means(0.5 * swing**2 - weight * body**2, window), 0.0))
+    def formula(opened: Runs, high: Runs, low: Runs, close: Runs) -> Values:
+        swing, body = np.log(high.values / low.values), np.log(close.values / opened.values)
+        return np.sqrt(np.maximum(Runs(0.5 * swing**2 - weight * body**2).means(window), 0.0))
 
-    return windows.in_blocks(kernel, window, open, high, low, close)
+    return Local(window, formula)

@@ -2,38 +2,42 @@
 
 import numpy as np
 
-from forecastle.features.functions import mixture, runs, windows
-from forecastle.features.functions.declare import Count, Series, State, Values, fitted, window
+from forecastle.features.functions import mixture
+from forecastle.features.functions.declare import Count, Series, State, Values, fitted, local
 from forecastle.features.functions.momentum import log_returns
+from forecastle.features.functions.runs import Runs
+from forecastle.features.functions.windows import Local
 
 
-@window("sma_distance(close, 200)", x=Series("close"), window=Count(200))
-def sma_distance(x: Values, window: int) -> Values:
+@local("sma_distance(close, 200)", x=Series("close"), window=Count(200))
+def sma_distance(window: int) -> Local:
     """Value over its simple moving average of `window` values, less 1."""
-    return x / windows.means(x, window) - 1.0
+    return Local(window, lambda x: x.values[window - 1 :] / x.means(window) - 1.0)
 
 
-@window(
+@local(
     "regime(close, 50, 20, 252)",
     x=Series("close"),
     trend=Count(50),
     volatility=Count(20, least=2),
     reference=Count(252, least=2),
 )
-def regime(x: Values, trend: int, volatility: int, reference: int) -> Values:
+def regime(trend: int, volatility: int, reference: int) -> Local:
     """Trend times volatility, 0-3: 0 falling and calm, 1 falling and wild, 2 rising and calm, 3 rising and wild.
 
     Rising: above the simple moving average of `trend` values. Wild: the standard deviation of the last `volatility`
     logarithmic returns is above its own mean of the last `reference` values.
     """
+    reach = max(trend, volatility + reference)
 
-    def wild(x: Values) -> Values:
-        noise = runs.mean_and_deviation(log_returns(x), volatility)[1]
-        return noise[reference - 1 :] - runs.means(noise, reference)
+    def formula(x: Runs) -> Values:
+        count = len(x.values) - reach + 1
+        rise = (x.values[trend - 1 :] - x.means(trend))[-count:]
+        noise = Runs(x.of(log_returns).deviations(volatility))
+        excess = (noise.values[reference - 1 :] - noise.means(reference))[-count:]
+        return np.where(np.isnan(rise + excess), np.nan, 2.0 * (rise > 0) + (excess > 0))
 
-    rise = x - windows.means(x, trend)
-    excess = windows.in_blocks(wild, volatility + reference, x)
-    return np.where(np.isnan(rise + excess), np.nan, 2.0 * (rise > 0) + (excess > 0))
+    return Local(reach, formula)
 
 
 @fitted("mixture(std(ret(close, 1), 20))", mixture.fit, x=Series())

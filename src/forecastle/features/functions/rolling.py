@@ -1,10 +1,13 @@
 """Statistics of the last `window` observed values, this row included."""
 
+from collections.abc import Callable
+
 import numpy as np
 import polars as pl
 
-from forecastle.features.functions import runs, windows
-from forecastle.features.functions.declare import Count, Real, Series, Values, window
+from forecastle.features.functions.declare import Count, Real, Series, Values, local, window
+from forecastle.features.functions.runs import Runs, accumulate, co_moments
+from forecastle.features.functions.windows import Local, evaluate, per_window, standardised
 
 _LEAST = Count(0, least=0, optional=True)
 
@@ -13,60 +16,60 @@ _LEAST = Count(0, least=0, optional=True)
 def mean(x: Values, window: int, least: int) -> Values:
     """Mean of the last `window` values; with `least`, early rows use what there is once that many are there."""
     head = np.cumsum(x[: window - 1]) / np.arange(1, len(x[: window - 1]) + 1)
-    return _with_head(windows.means(x, window), head, least)
+    return _with_head(Local(window, lambda x: x.means(window)), x, head, least)
 
 
 @window("sum(volume, 20)", x=Series(), window=Count(20), least=_LEAST)
 def sum_(x: Values, window: int, least: int) -> Values:
     """Sum of the last `window` values; with `least`, early rows use what there is once that many are there."""
-    return _with_head(windows.sums(x, window), np.cumsum(x[: window - 1]), least)
+    return _with_head(Local(window, lambda x: x.sums(window)), x, np.cumsum(x[: window - 1]), least)
 
 
-@window("std(close, 20)", x=Series(), window=Count(20, least=2))
-def std(x: Values, window: int) -> Values:
+@local("std(close, 20)", x=Series(), window=Count(20, least=2))
+def std(window: int) -> Local:
     """Standard deviation (n - 1) of the last `window` values."""
-    return windows.deviations(x, window)
+    return Local(window, lambda x: x.deviations(window))
 
 
-@window("zscore(close, 20)", x=Series(), window=Count(20, least=2))
-def zscore(x: Values, window: int) -> Values:
+@local("zscore(close, 20)", x=Series(), window=Count(20, least=2))
+def zscore(window: int) -> Local:
     """How many standard deviations (n - 1) the value is above the mean of the last `window` values."""
-    return windows.standardised(x, window)
+    return standardised(window)
 
 
-@window("lowest(low, 20)", x=Series(), window=Count(20))
-def lowest(x: Values, window: int) -> Values:
+@local("lowest(low, 20)", x=Series(), window=Count(20))
+def lowest(window: int) -> Local:
     """Least of the last `window` values."""
-    return windows.lowest(x, window)
+    return Local(window, lambda x: x.lowest(window))
 
 
-@window("highest(high, 20)", x=Series(), window=Count(20))
-def highest(x: Values, window: int) -> Values:
+@local("highest(high, 20)", x=Series(), window=Count(20))
+def highest(window: int) -> Local:
     """Greatest of the last `window` values."""
-    return windows.highest(x, window)
+    return Local(window, lambda x: x.highest(window))
 
 
-@window("position_in_range(close, 20)", x=Series(), window=Count(20, least=2))
-def position_in_range(x: Values, window: int) -> Values:
+@local("position_in_range(close, 20)", x=Series(), window=Count(20, least=2))
+def position_in_range(window: int) -> Local:
     """Where the value stands between the least (0) and the greatest (1) of the last `window` values."""
 
-    def kernel(x: Values) -> Values:
-        low = runs.lowest(x, window)
-        return (x[window - 1 :] - low) / (runs.highest(x, window) - low)
+    def formula(x: Runs) -> Values:
+        low = x.lowest(window)
+        return (x.values[window - 1 :] - low) / (x.highest(window) - low)
 
-    return windows.in_blocks(kernel, window, x)
+    return Local(window, formula)
 
 
 @window("median(close, 20)", x=Series(), window=Count(20))
 def median(x: Values, window: int) -> Values:
     """Median of the last `window` values."""
-    return windows.per_window(lambda view: np.median(view, axis=1), x, window)
+    return per_window(lambda view: np.median(view, axis=1), x, window)
 
 
 @window("quantile(close, 0.9, 60)", x=Series(), share=Real(0.5, least=0, most=1), window=Count(20))
 def quantile(x: Values, share: float, window: int) -> Values:
     """The quantile `share` of the last `window` values, interpolated linearly."""
-    return windows.per_window(lambda view: np.quantile(view, share, axis=1), x, window)
+    return per_window(lambda view: np.quantile(view, share, axis=1), x, window)
 
 
 @window("rank(close, 60)", x=Series(), window=Count(20, least=2))
@@ -78,49 +81,50 @@ def rank(x: Values, window: int) -> Values:
         below = (view < newest).sum(axis=1) + 0.5 * ((view == newest).sum(axis=1) - 1)
         return np.asarray(below / (window - 1), dtype=np.float64)
 
-    return windows.per_window(place, x, window)
+    return per_window(place, x, window)
 
 
-@window("skew(close, 60)", x=Series(), window=Count(60, least=3))
-def skew(x: Values, window: int) -> Values:
+@local("skew(close, 60)", x=Series(), window=Count(60, least=3))
+def skew(window: int) -> Local:
     """Skewness of the last `window` values: third central moment over the cubed standard deviation (n)."""
-    return _standard_moment(x, window, 3)
+    return Local(window, _standard_moment(window, 3))
 
 
-@window("kurtosis(close, 60)", x=Series(), window=Count(60, least=4))
-def kurtosis(x: Values, window: int) -> Values:
+@local("kurtosis(close, 60)", x=Series(), window=Count(60, least=4))
+def kurtosis(window: int) -> Local:
     """Excess kurtosis of the last `window` values: fourth central moment over the squared variance (n), less 3."""
-    return _standard_moment(x, window, 4) - 3.0
+    moment = _standard_moment(window, 4)
+    return Local(window, lambda x: moment(x) - 3.0)
 
 
-@window("slope(close, 20)", x=Series(), window=Count(20, least=2))
-def slope(x: Values, window: int) -> Values:
+@local("slope(close, 20)", x=Series(), window=Count(20, least=2))
+def slope(window: int) -> Local:
     """Slope per row of the least-squares line through the last `window` values."""
     centre, scale = (window - 1) / 2, window * (window * window - 1.0) / 12.0
 
-    def kernel(x: Values) -> Values:
-        newest = x[window - 1 :]
-        return runs.accumulate(lambda values, place: (place - centre) * (values - newest), x, window) / scale
+    def formula(x: Runs) -> Values:
+        newest = x.values[window - 1 :]
+        return accumulate(lambda values, place: (place - centre) * (values - newest), x.values, window) / scale
 
-    return windows.in_blocks(kernel, window, x)
+    return Local(window, formula)
 
 
-@window("corr(close, volume, 60)", x=Series(), y=Series(), window=Count(60, least=2))
-def corr(x: Values, y: Values, window: int) -> Values:
+@local("corr(close, volume, 60)", x=Series(), y=Series(), window=Count(60, least=2))
+def corr(window: int) -> Local:
     """Pearson correlation of x and y over the last `window` rows where both are known."""
 
-    def kernel(x: Values, y: Values) -> Values:
-        xx, yy, xy = runs.co_moments(x, y, window)
+    def formula(x: Runs, y: Runs) -> Values:
+        xx, yy, xy = co_moments(x.values, y.values, window)
         correlation: Values = np.clip(xy / (np.sqrt(xx) * np.sqrt(yy)), -1.0, 1.0)
         return correlation
 
-    return windows.in_blocks(kernel, window, x, y)
+    return Local(window, formula)
 
 
-@window("cov(close, volume, 60)", x=Series(), y=Series(), window=Count(60, least=2))
-def cov(x: Values, y: Values, window: int) -> Values:
+@local("cov(close, volume, 60)", x=Series(), y=Series(), window=Count(60, least=2))
+def cov(window: int) -> Local:
     """Covariance (n - 1) of x and y over the last `window` rows where both are known."""
-    return windows.in_blocks(lambda x, y: runs.co_moments(x, y, window)[2] / (window - 1), window, x, y)
+    return Local(window, lambda x, y: co_moments(x.values, y.values, window)[2] / (window - 1))
 
 
 @window("ewm(close, 5)", x=Series(), span=Count(20))
@@ -148,16 +152,17 @@ def streak(x: Values) -> Values:
     return (at - np.maximum.accumulate(np.where(x == 0, at, 0))).astype(np.float64)
 
 
-def _with_head(values: Values, head: Values, least: int) -> Values:
+def _with_head(formula: Local, x: Values, head: Values, least: int) -> Values:
+    values = evaluate([formula], [x])[0][0]
     if least:
         values[least - 1 : len(head)] = head[least - 1 :]
     return values
 
 
-def _standard_moment(x: Values, window: int, power: int) -> Values:
-    def kernel(x: Values) -> Values:
-        average, spread = runs.mean_and_deviation(x, window, ddof=0)
-        total = runs.accumulate(lambda values, _: (values - average) ** power, x, window)
+def _standard_moment(window: int, power: int) -> Callable[[Runs], Values]:
+    def formula(x: Runs) -> Values:
+        average, spread = x.means(window), x.deviations(window, ddof=0)
+        total = accumulate(lambda values, _: (values - average) ** power, x.values, window)
         return total / window / spread**power
 
-    return windows.in_blocks(kernel, window, x)
+    return formula

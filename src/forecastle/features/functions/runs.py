@@ -1,12 +1,12 @@
 """Sums, moments and extremes of every run of `window` neighbours, each exact on its own.
 
 A running sum that adds the new and subtracts the old value drifts: what it says today depends on every value it ever
-held. Here the sum of a run is put together from sums of 1, 2, 4, 8, … neighbours (as in exponentiation by squaring),
-so a result depends on the values of its run and on nothing else, bit for bit, at O(log window) array operations.
-Moments are merged with the pairwise update of Chan, Golub and LeVeque (1979), which keeps the precision of the
-two-pass formula.
+held. Here a run is put together from two neighbouring shorter ones, down to runs of 1 (as in exponentiation by
+squaring), so a result depends on the values of its run and on nothing else, bit for bit, at O(log window) array
+operations. Moments are merged with the pairwise update of Chan, Golub and LeVeque (1979), which keeps the precision of
+the two-pass formula.
 
-All functions take float64 arrays of n values and return arrays of n - window + 1, one for each complete run.
+All results are arrays of n - window + 1 float64, one for each complete run of n values.
 """
 
 import math
@@ -19,48 +19,95 @@ from forecastle.features.functions.declare import Values
 _ROUNDING = 8 * np.finfo(np.float64).eps
 
 
-def sums(x: Values, window: int) -> Values:
-    """Sum of each run."""
-    count, covered, length = len(x) - window + 1, 0, 1
-    run, total = x, None
-    while True:
-        if window & length:
-            part = run[covered : covered + count]
-            total = part if total is None else total + part
-            covered += length
-        if covered == window and total is not None:
-            return total if window > 1 else total.copy()
-        run = run[:-length] + run[length:]
-        length *= 2
+class Runs:
+    """The runs of a piece of a series; what lengths have in common is computed once.
 
+    Results are shared: whoever asks for one must not write into it.
+    """
 
-def means(x: Values, window: int) -> Values:
-    """Mean of each run."""
-    total = sums(x, window)
-    total /= window
-    return total
+    __slots__ = ("_derived", "_deviations", "_highest", "_lowest", "_means", "_noise", "_squares", "_sums", "values")
 
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self._sums = {1: values}
+        self._means: dict[int, Values] = {}
+        self._squares: dict[int, Values] = {}
+        self._lowest = {1: values}
+        self._highest = {1: values}
+        self._deviations: dict[tuple[int, int], Values] = {}
+        self._derived: dict[Callable[[Values], Values], Runs] = {}
+        self._noise: float | None = None
 
-def lowest(x: Values, window: int) -> Values:
-    """Least value of each run."""
-    return _extremes(np.minimum, x, window)
+    def of(self, change: Callable[[Values], Values]) -> "Runs":
+        """The runs of what `change` makes of the values."""
+        known = self._derived.get(change)
+        if known is None:
+            known = self._derived[change] = Runs(change(self.values))
+        return known
 
+    def sums(self, window: int) -> Values:
+        """Sum of each run."""
+        known = self._sums.get(window)
+        if known is None:
+            first, second = _parts(window)
+            left, right = self.sums(first), self.sums(second)
+            known = self._sums[window] = left[: len(right) - first] + right[first:]
+        return known
 
-def highest(x: Values, window: int) -> Values:
-    """Greatest value of each run."""
-    return _extremes(np.maximum, x, window)
+    def means(self, window: int) -> Values:
+        """Mean of each run."""
+        known = self._means.get(window)
+        if known is None:
+            known = self._means[window] = self.sums(window) / window
+        return known
 
+    def lowest(self, window: int) -> Values:
+        """Least value of each run."""
+        return _extremes(np.minimum, self._lowest, window)
 
-def mean_and_deviation(x: Values, window: int, ddof: int = 1) -> tuple[Values, Values]:
-    """Mean and standard deviation of each run; a deviation below the rounding of its mean is 0."""
-    mean, deviation = _moments(x, window)
-    mean /= window
-    deviation /= max(window - ddof, 1)
-    np.sqrt(deviation, out=deviation)
-    noise = np.abs(mean)
-    noise *= _ROUNDING
-    deviation *= deviation > noise
-    return mean, deviation
+    def highest(self, window: int) -> Values:
+        """Greatest value of each run."""
+        return _extremes(np.maximum, self._highest, window)
+
+    def deviations(self, window: int, ddof: int = 1) -> Values:
+        """Standard deviation of each run; one below the rounding of its mean is 0."""
+        known = self._deviations.get((window, ddof))
+        if known is None:
+            known = self._squared(window) / max(window - ddof, 1)
+            np.sqrt(known, out=known)
+            self._silence(known, window)
+            self._deviations[window, ddof] = known
+        return known
+
+    def _silence(self, deviations: Values, window: int) -> None:
+        if not deviations.min(initial=np.inf) > self._most_noise():
+            deviations *= deviations > np.abs(self.means(window)) * _ROUNDING
+
+    def _most_noise(self) -> float:
+        """More than the rounding of any run's mean."""
+        if self._noise is None:
+            greatest = np.maximum(self.values.max(initial=0.0), -self.values.min(initial=0.0))
+            self._noise = 2 * _ROUNDING * float(greatest)
+        return self._noise
+
+    def _squared(self, window: int) -> Values:
+        """Centred sum of squares of each run."""
+        known = self._squares.get(window)
+        if known is not None:
+            return known
+        first, second = _parts(window)
+        if window == 1:
+            known = np.zeros(len(self.values))
+        else:
+            left, right = self.sums(first), self.sums(second)
+            count = len(right) - first
+            known = _between(left[:count], first, right[first:], second)
+            if first > 1:
+                known += self._squared(first)[:count]
+            if second > 1:
+                known += self._squared(second)[first:]
+        self._squares[window] = known
+        return known
 
 
 def co_moments(x: Values, y: Values, window: int) -> tuple[Values, Values, Values]:
@@ -87,57 +134,48 @@ def accumulate(term: Callable[[Values, int], Values], x: Values, window: int) ->
     return total
 
 
-def _extremes(choose: np.ufunc, run: Values, window: int) -> Values:
+def _parts(window: int) -> tuple[int, int]:
+    """The lengths of the two neighbouring runs that a run is put together from: halves, or a rest and a power of 2."""
+    power = 1 << (window.bit_length() - 1)
+    return (window - power, power) if window > power else (window // 2, window // 2)
+
+
+def _extremes(choose: np.ufunc, known: dict[int, Values], window: int) -> Values:
     """A value may be looked at twice, so two overlapping runs of a power of two cover any other."""
-    length = 1
-    while 2 * length <= window:
-        run = choose(run[:-length], run[length:])
-        length *= 2
-    rest = window - length
-    widest: Values = choose(run[: len(run) - rest], run[rest:]) if rest else run
-    return widest
+    found = known.get(window)
+    if found is None:
+        power = 1 << (window.bit_length() - 1)
+        length = power if window > power else power // 2
+        run, rest = _extremes(choose, known, length), window - length
+        found = known[window] = choose(run[: len(run) - rest], run[rest:])
+    return found
 
 
-def _moments(x: Values, window: int) -> tuple[Values, Values]:
-    """Sum and centred sum of squares of each run."""
-    count, covered, length = len(x) - window + 1, 0, 1
-    run, run_squares = x, np.zeros(len(x))
-    total, squares = np.zeros(count), np.zeros(count)
-    while True:
-        if window & length:
-            part = run[covered : covered + count]
-            if covered:
-                between = _between(total, covered, part, length)
-                between *= between
-                squares += between
-            squares += run_squares[covered : covered + count]
-            total += part
-            covered += length
-        if covered == window:
-            return total, squares
-        step = run[length:] - run[:-length]
-        step *= step
-        step *= 0.5 / length
-        if length > 1:
-            step += run_squares[:-length]
-            step += run_squares[length:]
-        run, run_squares = run[:-length] + run[length:], step
-        length *= 2
+def _between(left: Values, count_left: int, right: Values, count_right: int) -> Values:
+    """Sum of squares between two neighbouring runs, given their sums."""
+    if count_left == count_right:
+        squares: Values = right - left
+        squares *= squares
+        squares *= 0.5 / count_left
+        return squares
+    squares = _scaled_difference(left, count_left, right, count_right)
+    squares *= squares
+    return squares
 
 
 def _merge(a: list[Values], count_a: int, b: list[Values], count_b: int) -> list[Values]:
     """Sums of x and y, centred squares of x and y, and centred products, of two parts together."""
     merged = [left + right for left, right in zip(a, b, strict=True)]
     if count_a:
-        dx = _between(a[0], count_a, b[0], count_b)
-        dy = _between(a[1], count_a, b[1], count_b)
+        dx = _scaled_difference(a[0], count_a, b[0], count_b)
+        dy = _scaled_difference(a[1], count_a, b[1], count_b)
         merged[2] += dx * dx
         merged[3] += dy * dy
         merged[4] += dx * dy
     return merged
 
 
-def _between(sum_a: Values, count_a: int, sum_b: Values, count_b: int) -> Values:
+def _scaled_difference(sum_a: Values, count_a: int, sum_b: Values, count_b: int) -> Values:
     """Difference of two means, scaled so that products of it are the sum of squares between the two parts."""
     scale = math.sqrt(count_a * count_b / (count_a + count_b))
     difference: Values = sum_b * (scale / count_b)

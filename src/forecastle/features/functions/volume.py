@@ -3,8 +3,9 @@
 import numpy as np
 import talib
 
-from forecastle.features.functions import runs, windows
-from forecastle.features.functions.declare import Count, Series, Values, window
+from forecastle.features.functions.declare import Count, Series, Values, local, window
+from forecastle.features.functions.runs import Runs
+from forecastle.features.functions.windows import Local, change, standardised
 
 _HIGH, _LOW, _CLOSE, _VOLUME = Series("high"), Series("low"), Series("close"), Series("volume")
 
@@ -27,53 +28,55 @@ def adosc(fast: int, slow: int, high: Values, low: Values, close: Values, volume
     return talib.ADOSC(high, low, close, volume, fast, slow)
 
 
-@window("vwap_distance(20)", window=Count(20), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
-def vwap_distance(window: int, high: Values, low: Values, close: Values, volume: Values) -> Values:
+@local("vwap_distance(20)", window=Count(20), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
+def vwap_distance(window: int) -> Local:
     """Close over the volume-weighted mean of the typical price of the last `window` rows, less 1."""
 
-    def kernel(high: Values, low: Values, close: Values, volume: Values) -> Values:
-        typical = (high + low + close) / 3.0
-        average = runs.sums(typical * volume, window) / runs.sums(volume, window)
-        return close[window - 1 :] / average - 1.0
+    def formula(high: Runs, low: Runs, close: Runs, volume: Runs) -> Values:
+        typical = (high.values + low.values + close.values) / 3.0
+        average = Runs(typical * volume.values).sums(window) / volume.sums(window)
+        return close.values[window - 1 :] / average - 1.0
 
-    return windows.in_blocks(kernel, window, high, low, close, volume)
+    return Local(window, formula)
 
 
-@window("volume_zscore(20)", window=Count(20, least=2), volume=_VOLUME)
-def volume_zscore(window: int, volume: Values) -> Values:
+@local("volume_zscore(20)", window=Count(20, least=2), volume=_VOLUME)
+def volume_zscore(window: int) -> Local:
     """How many standard deviations (n - 1) the volume is above the mean of the last `window` rows."""
-    return windows.standardised(volume, window)
+    return standardised(window)
 
 
-@window("volume_change(1)", window=Count(1), volume=_VOLUME)
-def volume_change(window: int, volume: Values) -> Values:
+@local("volume_change(1)", window=Count(1), volume=_VOLUME)
+def volume_change(window: int) -> Local:
     """Volume over the volume `window` observed rows before, less 1."""
-    return windows.changes(volume, window)
+    return change(window)
 
 
-@window("amihud(20)", window=Count(20), close=_CLOSE, volume=_VOLUME)
-def amihud(window: int, close: Values, volume: Values) -> Values:
+@local("amihud(20)", window=Count(20), close=_CLOSE, volume=_VOLUME)
+def amihud(window: int) -> Local:
     """Illiquidity of Amihud (2002): mean of |return| over traded value, times 1,000,000, of the last `window` rows.
 
     Rows without volume have no part in the mean; it is missing when no row of the window has any.
     """
 
-    def kernel(close: Values, volume: Values) -> Values:
+    def formula(closes: Runs, volumes: Runs) -> Values:
+        close, volume = closes.values, volumes.values
         impact = 1e6 * np.abs(close[1:] / close[:-1] - 1.0) / (close[1:] * volume[1:])
         known = np.isfinite(impact)
-        return runs.sums(np.where(known, impact, 0.0), window) / runs.sums(known.astype(np.float64), window)
+        return Runs(np.where(known, impact, 0.0)).sums(window) / Runs(known.astype(np.float64)).sums(window)
 
-    return windows.in_blocks(kernel, window + 1, close, volume)
+    return Local(window + 1, formula)
 
 
-@window("intraday_intensity(20)", window=Count(20), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
-def intraday_intensity(window: int, high: Values, low: Values, close: Values, volume: Values) -> Values:
+@local("intraday_intensity(20)", window=Count(20), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
+def intraday_intensity(window: int) -> Local:
     """Bostian's intensity: volume weighted by the close's place in the range (-1 to 1), over volume, `window` rows."""
 
-    def kernel(high: Values, low: Values, close: Values, volume: Values) -> Values:
-        return runs.sums(_money_flow(high, low, close) * volume, window) / runs.sums(volume, window)
+    def formula(high: Runs, low: Runs, close: Runs, volume: Runs) -> Values:
+        flow = _money_flow(high.values, low.values, close.values) * volume.values
+        return Runs(flow).sums(window) / volume.sums(window)
 
-    return windows.in_blocks(kernel, window, high, low, close, volume)
+    return Local(window, formula)
 
 
 def _money_flow(high: Values, low: Values, close: Values) -> Values:

@@ -1,108 +1,64 @@
-"""Applies functions of `runs` to whole series, in blocks that stay in the processor's cache.
+"""Computes what depends on the last values only, in blocks that stay in the processor's cache."""
 
-All functions take float64 arrays of n observed values and return arrays of n, NaN in the first `window` - 1 places.
-"""
-
-from collections.abc import Callable
-from functools import partial
-from typing import overload
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
-from forecastle.features.functions import runs
 from forecastle.features.functions.declare import Values
+from forecastle.features.functions.presence import Presence, settled
+from forecastle.features.functions.runs import Runs
 
 _BLOCK = 16_384
 
 
-@overload
-def in_blocks(kernel: Callable[..., Values], window: int, *series: Values) -> Values: ...
-@overload
-def in_blocks(kernel: Callable[..., tuple[Values, ...]], window: int, *series: Values) -> tuple[Values, ...]: ...
-def in_blocks(
-    kernel: Callable[..., Values | tuple[Values, ...]], window: int, *series: Values
-) -> Values | tuple[Values, ...]:
-    """The results of `kernel`, which maps pieces of m + window - 1 values to one or several arrays of m.
+@dataclass(frozen=True, slots=True)
+class Local:
+    """A formula whose result at a place depends on the `reach` values that end there, and on nothing else.
 
-    A result may depend on the `window` values that end at its place only, so blocks make no difference to it.
+    `formula` maps pieces of m + reach - 1 values, one of each series, to an array of m.
     """
-    size, block = len(series[0]), max(_BLOCK, 2 * window)
-    outs: list[Values] = []
-    single = False
-    for start in range(0, max(size - window + 1, 1), block):
-        pieces = [values[start : start + block + window - 1] for values in series]
-        results = kernel(*(pieces if size >= window else [np.full(window, np.nan)] * len(series)))
-        single = isinstance(results, np.ndarray)
-        outs = outs or [_unknown(size, window - 1) for _ in ([results] if single else results)]
-        for out, values in zip(outs, [results] if single else results, strict=True):
-            out[start + window - 1 : start + window - 1 + len(values)] = values[: max(size - window + 1, 0)]
-    return outs[0] if single else tuple(outs)
+
+    reach: int
+    formula: Callable[..., Values]
 
 
-def _unknown(size: int, warm_up: int) -> Values:
-    values = np.empty(size)
-    values[:warm_up] = np.nan
-    return values
+def evaluate(formulas: Sequence[Local], series: Sequence[Values]) -> list[tuple[Values, Presence]]:
+    """Each formula's n results for series of n values, missing in the first `reach` - 1 places and where infinite.
+
+    What a block of values is needed for is done while it is at hand. The results are rows of one array: memory that
+    is asked for in one piece costs the system less.
+    """
+    size = len(series[0])
+    results = list(np.empty((len(formulas), size)))
+    finite = [True] * len(formulas)
+    reach = max(each.reach for each in formulas)
+    for start, stop in pairwise([*range(0, size, max(_BLOCK, 2 * reach)), size]):
+        first = max(start - reach + 1, 0)
+        pieces = [Runs(values[first:stop]) for values in series]
+        for index, (each, out) in enumerate(zip(formulas, results, strict=True)):
+            begin = min(max(start, each.reach - 1), stop)
+            out[start:begin] = np.nan
+            if begin < stop:
+                values = each.formula(*pieces)[begin - stop :]
+                out[begin:stop] = values
+                finite[index] = finite[index] and bool(np.isfinite(values).all())
+    begins = [min(each.reach - 1, size) for each in formulas]
+    return [
+        (values, Presence(size, begin)) if known else settled(values)
+        for values, begin, known in zip(results, begins, finite, strict=True)
+    ]
 
 
-def sums(x: Values, window: int) -> Values:
-    """Sum of each window."""
-    return in_blocks(partial(runs.sums, window=window), window, x)
-
-
-def means(x: Values, window: int) -> Values:
-    """Mean of each window."""
-    return in_blocks(partial(runs.means, window=window), window, x)
-
-
-def lowest(x: Values, window: int) -> Values:
-    """Least value of each window."""
-    return in_blocks(partial(runs.lowest, window=window), window, x)
-
-
-def highest(x: Values, window: int) -> Values:
-    """Greatest value of each window."""
-    return in_blocks(partial(runs.highest, window=window), window, x)
-
-
-def deviations(x: Values, window: int) -> Values:
-    """Standard deviation (n - 1) of each window."""
-    return in_blocks(lambda piece: runs.mean_and_deviation(piece, window)[1], window, x)
-
-
-def accumulated(term: Callable[[Values, int], Values], x: Values, window: int) -> Values:
-    """Sum over each window, oldest value first, of `term(values, place)`, which is given one value of every window."""
-    return in_blocks(lambda piece: runs.accumulate(term, piece, window), window, x)
-
-
-def changes(x: Values, window: int) -> Values:
+def change(window: int) -> Local:
     """Change over `window` values relative to the earlier one."""
-
-    def kernel(piece: Values) -> Values:
-        relative = piece[window:] / piece[:-window]
-        relative -= 1.0
-        return relative
-
-    return in_blocks(kernel, window + 1, x)
+    return Local(window + 1, lambda x: x.values[window:] / x.values[:-window] - 1.0)
 
 
-def differences(x: Values, window: int) -> Values:
-    """Change over `window` values."""
-
-    def kernel(piece: Values) -> Values:
-        return piece[window:] - piece[:-window]
-
-    return in_blocks(kernel, window + 1, x)
-
-
-def standardised(x: Values, window: int) -> Values:
+def standardised(window: int) -> Local:
     """Distance of each value from the mean of its window, in standard deviations (n - 1)."""
-
-    def kernel(piece: Values) -> Values:
-        mean, deviation = runs.mean_and_deviation(piece, window)
-        return (piece[window - 1 :] - mean) / deviation
-
-    return in_blocks(kernel, window, x)
+    return Local(window, lambda x: (x.values[window - 1 :] - x.means(window)) / x.deviations(window))
 
 
 def per_window(reduce: Callable[[Values], Values], x: Values, window: int) -> Values:
