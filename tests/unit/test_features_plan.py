@@ -149,6 +149,13 @@ def test_either_takes_the_value_of_the_role(matches: pl.DataFrame) -> None:
     assert computed(matches, opponent) == [None, "ars", "che", "che", "liv"]
 
 
+def test_either_takes_what_a_fitted_function_learned(matches: pl.DataFrame) -> None:
+    frame = pl.concat([matches.with_columns(pl.col("date") + 5 * turn * DAY) for turn in range(4)])
+    upper = computed(frame, "mixture(ft_home)")
+    assert set(upper) == {0, 1}
+    assert computed(frame, "either(mixture(ft_home), ft_away) over either(home, away)") == upper
+
+
 def test_groups_may_stand_inside_groups(matches: pl.DataFrame) -> None:
     nested = "mean(before(mean(ft_home, 5, 1)) over home, 2, 1) over away"
     assert computed(matches, nested) == [None, None, 2, None, 1]
