@@ -19,16 +19,44 @@ from forecastle.features.functions.declare import Values
 _ROUNDING = 8 * np.finfo(np.float64).eps
 
 
+class Scratch:
+    """Arrays of up to `capacity` values that are used again for the next piece of a series.
+
+    Asking the system for such memory anew takes longer than what is computed in it.
+    """
+
+    __slots__ = ("_arrays", "_taken", "capacity")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        self._arrays: list[Values] = []
+        self._taken = 0
+
+    def take(self, size: int) -> Values:
+        """An array that nobody else has until `clear`."""
+        if self._taken == len(self._arrays):
+            self._arrays.append(np.empty(self.capacity))
+        self._taken += 1
+        return self._arrays[self._taken - 1][:size]
+
+    def clear(self) -> None:
+        """Take all arrays back."""
+        self._taken = 0
+
+
 class Runs:
     """The runs of a piece of a series; what lengths have in common is computed once.
 
-    Results are shared: whoever asks for one must not write into it.
+    Results are shared and lie in `scratch`: whoever asks for one must neither write into it nor keep it.
     """
 
-    __slots__ = ("_derived", "_deviations", "_highest", "_lowest", "_means", "_noise", "_squares", "_sums", "values")
+    __slots__ = (
+        "_derived", "_deviations", "_highest", "_lowest", "_means", "_noise", "_scratch", "_squares", "_sums", "values",
+    )  # fmt: skip
 
-    def __init__(self, values: Values) -> None:
+    def __init__(self, values: Values, scratch: Scratch | None = None) -> None:
         self.values = values
+        self._scratch = scratch or Scratch(len(values))
         self._sums = {1: values}
         self._means: dict[int, Values] = {}
         self._squares: dict[int, Values] = {}
@@ -39,10 +67,10 @@ class Runs:
         self._noise: float | None = None
 
     def of(self, change: Callable[[Values], Values]) -> "Runs":
-        """The runs of what `change` makes of the values."""
+        """The runs of what `change` makes of the values, which are not more than before."""
         known = self._derived.get(change)
         if known is None:
-            known = self._derived[change] = Runs(change(self.values))
+            known = self._derived[change] = Runs(change(self.values), self._scratch)
         return known
 
     def sums(self, window: int) -> Values:
@@ -51,33 +79,39 @@ class Runs:
         if known is None:
             first, second = _parts(window)
             left, right = self.sums(first), self.sums(second)
-            known = self._sums[window] = left[: len(right) - first] + right[first:]
+            known = self._room(window)
+            np.add(left[: len(known)], right[first:], out=known)
+            self._sums[window] = known
         return known
 
     def means(self, window: int) -> Values:
         """Mean of each run."""
         known = self._means.get(window)
         if known is None:
-            known = self._means[window] = self.sums(window) / window
+            known = self._means[window] = np.divide(self.sums(window), window, out=self._room(window))
         return known
 
     def lowest(self, window: int) -> Values:
         """Least value of each run."""
-        return _extremes(np.minimum, self._lowest, window)
+        return self._extremes(np.minimum, self._lowest, window)
 
     def highest(self, window: int) -> Values:
         """Greatest value of each run."""
-        return _extremes(np.maximum, self._highest, window)
+        return self._extremes(np.maximum, self._highest, window)
 
     def deviations(self, window: int, ddof: int = 1) -> Values:
         """Standard deviation of each run; one below the rounding of its mean is 0."""
         known = self._deviations.get((window, ddof))
         if known is None:
-            known = self._squared(window) / max(window - ddof, 1)
+            known = np.divide(self._squared(window), max(window - ddof, 1), out=self._room(window))
             np.sqrt(known, out=known)
             self._silence(known, window)
             self._deviations[window, ddof] = known
         return known
+
+    def _room(self, window: int) -> Values:
+        """Memory for a result of each run."""
+        return self._scratch.take(max(len(self.values) - window + 1, 0))
 
     def _silence(self, deviations: Values, window: int) -> None:
         if not deviations.min(initial=np.inf) > self._most_noise():
@@ -90,23 +124,39 @@ class Runs:
             self._noise = 2 * _ROUNDING * float(greatest)
         return self._noise
 
+    def _extremes(self, choose: np.ufunc, known: dict[int, Values], window: int) -> Values:
+        """A value may be looked at twice, so two overlapping runs of a power of two cover any other."""
+        found = known.get(window)
+        if found is None:
+            power = 1 << (window.bit_length() - 1)
+            length = power if window > power else power // 2
+            run, rest = self._extremes(choose, known, length), window - length
+            found = self._room(window)
+            choose(run[: len(found)], run[rest:], out=found)
+            known[window] = found
+        return found
+
     def _squared(self, window: int) -> Values:
         """Centred sum of squares of each run."""
         known = self._squares.get(window)
-        if known is not None:
-            return known
-        first, second = _parts(window)
-        if window == 1:
-            known = np.zeros(len(self.values))
-        else:
-            left, right = self.sums(first), self.sums(second)
-            count = len(right) - first
-            known = _between(left[:count], first, right[first:], second)
+        if known is None:
+            known = self._squares[window] = self._room(window)
+            if window == 1:
+                known[:] = 0.0
+                return known
+            first, second = _parts(window)
+            left, right = self.sums(first)[: len(known)], self.sums(second)[first:]
+            if first == second:
+                np.subtract(right, left, out=known)
+                known *= known
+                known *= 0.5 / first
+            else:
+                _scaled_difference(left, first, right, second, out=known, spare=self._room(window))
+                known *= known
             if first > 1:
-                known += self._squared(first)[:count]
+                known += self._squared(first)[: len(known)]
             if second > 1:
                 known += self._squared(second)[first:]
-        self._squares[window] = known
         return known
 
 
@@ -140,29 +190,6 @@ def _parts(window: int) -> tuple[int, int]:
     return (window - power, power) if window > power else (window // 2, window // 2)
 
 
-def _extremes(choose: np.ufunc, known: dict[int, Values], window: int) -> Values:
-    """A value may be looked at twice, so two overlapping runs of a power of two cover any other."""
-    found = known.get(window)
-    if found is None:
-        power = 1 << (window.bit_length() - 1)
-        length = power if window > power else power // 2
-        run, rest = _extremes(choose, known, length), window - length
-        found = known[window] = choose(run[: len(run) - rest], run[rest:])
-    return found
-
-
-def _between(left: Values, count_left: int, right: Values, count_right: int) -> Values:
-    """Sum of squares between two neighbouring runs, given their sums."""
-    if count_left == count_right:
-        squares: Values = right - left
-        squares *= squares
-        squares *= 0.5 / count_left
-        return squares
-    squares = _scaled_difference(left, count_left, right, count_right)
-    squares *= squares
-    return squares
-
-
 def _merge(a: list[Values], count_a: int, b: list[Values], count_b: int) -> list[Values]:
     """Sums of x and y, centred squares of x and y, and centred products, of two parts together."""
     merged = [left + right for left, right in zip(a, b, strict=True)]
@@ -175,9 +202,11 @@ def _merge(a: list[Values], count_a: int, b: list[Values], count_b: int) -> list
     return merged
 
 
-def _scaled_difference(sum_a: Values, count_a: int, sum_b: Values, count_b: int) -> Values:
+def _scaled_difference(
+    sum_a: Values, count_a: int, sum_b: Values, count_b: int, *, out: Values | None = None, spare: Values | None = None
+) -> Values:
     """Difference of two means, scaled so that products of it are the sum of squares between the two parts."""
     scale = math.sqrt(count_a * count_b / (count_a + count_b))
-    difference: Values = sum_b * (scale / count_b)
-    difference -= sum_a * (scale / count_a)
+    difference: Values = np.multiply(sum_b, scale / count_b, out=out)
+    difference -= np.multiply(sum_a, scale / count_a, out=spare)
     return difference

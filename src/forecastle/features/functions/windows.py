@@ -8,7 +8,7 @@ import numpy as np
 
 from forecastle.features.functions.declare import Values
 from forecastle.features.functions.presence import Presence, settled
-from forecastle.features.functions.runs import Runs
+from forecastle.features.functions.runs import Runs, Scratch
 
 _BLOCK = 16_384
 
@@ -34,9 +34,12 @@ def evaluate(formulas: Sequence[Local], series: Sequence[Values]) -> list[tuple[
     results = list(np.empty((len(formulas), size)))
     finite = [True] * len(formulas)
     reach = max(each.reach for each in formulas)
-    for start, stop in pairwise([*range(0, size, max(_BLOCK, 2 * reach)), size]):
+    block = max(_BLOCK, 2 * reach)
+    scratch = Scratch(min(block + reach, size))
+    for start, stop in pairwise([*range(0, size, block), size]):
+        scratch.clear()
         first = max(start - reach + 1, 0)
-        pieces = [Runs(values[first:stop]) for values in series]
+        pieces = [Runs(values[first:stop], scratch) for values in series]
         for index, (each, out) in enumerate(zip(formulas, results, strict=True)):
             begin = min(max(start, each.reach - 1), stop)
             out[start:begin] = np.nan
