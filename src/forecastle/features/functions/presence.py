@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from forecastle.features.functions.declare import Values
 
+_BLOCK = 65_536
+
 
 @dataclass(frozen=True, slots=True)
 class Presence:
@@ -40,13 +42,19 @@ class Presence:
 
 def settled(values: Values) -> tuple[Values, Presence]:
     """The values with infinities made missing, and where there are others."""
-    finite = np.atleast_1d(np.isfinite(values))
-    first = int(finite.argmax()) if finite.size else 0
-    begun = bool(finite[first:].all())
-    others = np.atleast_1d(values)[slice(first) if begun else ~finite]
-    if np.isinf(others).any():
+    series = np.atleast_1d(values)
+    first = int(np.isfinite(series[:_BLOCK]).argmax()) if series.size else 0
+    if _finite(series[first:]) and not np.isinf(series[:first]).any():
+        return values, Presence(series.size, first)
+    finite = np.isfinite(series)
+    if np.isinf(series[~finite]).any():
         values = np.where(np.isfinite(values), values, np.nan)
-    return values, Presence(finite.size, first) if begun else Presence(finite.size, mask=finite)
+    return values, Presence(series.size, mask=finite)
+
+
+def _finite(series: Values) -> bool:
+    """Whether every value is; looked at in blocks, for which no memory has to be asked for."""
+    return all(np.isfinite(series[start : start + _BLOCK]).all() for start in range(0, len(series), _BLOCK))
 
 
 def together(presences: Iterable[Presence]) -> NDArray[np.bool_] | None:
