@@ -20,22 +20,23 @@ _ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 class Scratch:
-    """Arrays of up to `capacity` values that are used again for the next piece of a series.
+    """Arrays that are used again for the next piece of a series.
 
-    Asking the system for such memory anew takes longer than what is computed in it.
+    Asking the system for large ones anew takes longer than what is computed in them.
     """
 
-    __slots__ = ("_arrays", "_taken", "capacity")
+    __slots__ = ("_arrays", "_taken")
 
-    def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+    def __init__(self) -> None:
         self._arrays: list[Values] = []
         self._taken = 0
 
     def take(self, size: int) -> Values:
         """An array that nobody else has until `clear`."""
         if self._taken == len(self._arrays):
-            self._arrays.append(np.empty(self.capacity))
+            self._arrays.append(np.empty(size))
+        elif len(self._arrays[self._taken]) < size:
+            self._arrays[self._taken] = np.empty(size)
         self._taken += 1
         return self._arrays[self._taken - 1][:size]
 
@@ -47,7 +48,7 @@ class Scratch:
 class Runs:
     """The runs of a piece of a series; what lengths have in common is computed once.
 
-    Results are shared and lie in `scratch`: whoever asks for one must neither write into it nor keep it.
+    Results are shared, and lie in `scratch` if there is one: whoever asks must neither write into them nor keep them.
     """
 
     __slots__ = (
@@ -56,7 +57,7 @@ class Runs:
 
     def __init__(self, values: Values, scratch: Scratch | None = None) -> None:
         self.values = values
-        self._scratch = scratch or Scratch(len(values))
+        self._scratch = scratch
         self._sums = {1: values}
         self._means: dict[int, Values] = {}
         self._squares: dict[int, Values] = {}
@@ -67,7 +68,7 @@ class Runs:
         self._noise: float | None = None
 
     def of(self, change: Callable[[Values], Values]) -> "Runs":
-        """The runs of what `change` makes of the values, which are not more than before."""
+        """The runs of what `change` makes of the values."""
         known = self._derived.get(change)
         if known is None:
             known = self._derived[change] = Runs(change(self.values), self._scratch)
@@ -78,10 +79,8 @@ class Runs:
         known = self._sums.get(window)
         if known is None:
             first, second = _parts(window)
-            left, right = self.sums(first), self.sums(second)
-            known = self._room(window)
-            np.add(left[: len(known)], right[first:], out=known)
-            self._sums[window] = known
+            left, right = self.sums(first), self.sums(second)[first:]
+            known = self._sums[window] = np.add(left[: len(right)], right, out=self._room(window))
         return known
 
     def means(self, window: int) -> Values:
@@ -109,9 +108,9 @@ class Runs:
             self._deviations[window, ddof] = known
         return known
 
-    def _room(self, window: int) -> Values:
-        """Memory for a result of each run."""
-        return self._scratch.take(max(len(self.values) - window + 1, 0))
+    def _room(self, window: int) -> Values | None:
+        """Memory for a result of each run; None leaves it to NumPy."""
+        return None if self._scratch is None else self._scratch.take(len(self.values) - window + 1)
 
     def _silence(self, deviations: Values, window: int) -> None:
         if not deviations.min(initial=np.inf) > self._most_noise():
@@ -131,33 +130,34 @@ class Runs:
             power = 1 << (window.bit_length() - 1)
             length = power if window > power else power // 2
             run, rest = self._extremes(choose, known, length), window - length
-            found = self._room(window)
-            choose(run[: len(found)], run[rest:], out=found)
-            known[window] = found
+            found = known[window] = choose(run[: len(run) - rest], run[rest:], out=self._room(window))
         return found
 
     def _squared(self, window: int) -> Values:
         """Centred sum of squares of each run."""
         known = self._squares.get(window)
         if known is None:
-            known = self._squares[window] = self._room(window)
-            if window == 1:
-                known[:] = 0.0
-                return known
-            first, second = _parts(window)
-            left, right = self.sums(first)[: len(known)], self.sums(second)[first:]
-            if first == second:
-                np.subtract(right, left, out=known)
-                known *= known
-                known *= 0.5 / first
-            else:
-                _scaled_difference(left, first, right, second, out=known, spare=self._room(window))
-                known *= known
-            if first > 1:
-                known += self._squared(first)[: len(known)]
-            if second > 1:
-                known += self._squared(second)[first:]
+            known = self._squares[window] = (
+                self._merged_squares(*_parts(window)) if window > 1 else np.zeros(len(self.values))
+            )
         return known
+
+    def _merged_squares(self, first: int, second: int) -> Values:
+        """Of runs that consist of one of `first` and one of `second` values."""
+        window, right = first + second, self.sums(second)[first:]
+        left = self.sums(first)[: len(right)]
+        if first == second:
+            squares: Values = np.subtract(right, left, out=self._room(window))
+            squares *= squares
+            squares *= 0.5 / first
+        else:
+            squares = _scaled_difference(left, first, right, second, out=self._room(window), spare=self._room(window))
+            squares *= squares
+        if first > 1:
+            squares += self._squared(first)[: len(squares)]
+        if second > 1:
+            squares += self._squared(second)[first:]
+        return squares
 
 
 def co_moments(x: Values, y: Values, window: int) -> tuple[Values, Values, Values]:

@@ -11,6 +11,8 @@ from forecastle.features.functions.presence import Presence, settled
 from forecastle.features.functions.runs import Runs, Scratch
 
 _BLOCK = 16_384
+_SMALL = 4_096
+"""A series so short that NumPy's own memory is at hand as fast."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +37,10 @@ def evaluate(formulas: Sequence[Local], series: Sequence[Values]) -> list[tuple[
     finite = [True] * len(formulas)
     reach = max(each.reach for each in formulas)
     block = max(_BLOCK, 2 * reach)
-    scratch = Scratch(min(block + reach, size))
+    scratch = Scratch() if size > _SMALL else None
     for start, stop in pairwise([*range(0, size, block), size]):
-        scratch.clear()
+        if scratch:
+            scratch.clear()
         first = max(start - reach + 1, 0)
         pieces = [Runs(values[first:stop], scratch) for values in series]
         for index, (each, out) in enumerate(zip(formulas, results, strict=True)):
