@@ -10,13 +10,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xgboost
 
+from forecastle.training import lean
 from forecastle.training.algorithms import trees
 from forecastle.training.algorithms.fitted import Options, inverse_frequencies, shares
 from forecastle.training.arrays import Floats
 from forecastle.training.errors import TrainingFailed
 from forecastle.training.graphs import GraphBuilder
+
+with lean.without("sklearn", "pandas"):  # as for LightGBM
+    import xgboost
 
 ROUNDING = 2.0**-24
 """Largest relative error of one operation in float32."""
