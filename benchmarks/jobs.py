@@ -34,6 +34,7 @@ from sqlalchemy import insert, update
 from forecastle.clock import SystemClock
 from forecastle.db import Database, migrate, open_database
 from forecastle.jobs import queue
+from forecastle.jobs.executor import Executor
 from forecastle.jobs.job import NO_TERMS, Terms
 from forecastle.jobs.runner import Runner
 from forecastle.jobs.tables import JobRow
@@ -55,8 +56,8 @@ def main() -> None:
     configure_logs(LogSettings(level="error"))
     with tempfile.TemporaryDirectory() as folder:
         found = {
-            "memory": asyncio.run(_memory(Path(folder, "memory"), arguments.jobs, arguments.warm_up)),
-            "limits": asyncio.run(_limits(Path(folder, "limits"))),
+            "memory": asyncio.run(measure_memory(Path(folder, "memory"), arguments.jobs, arguments.warm_up)),
+            "limits": asyncio.run(try_limits(Path(folder, "limits"))),
             "listing": _listing(Path(folder, "listing"), arguments.listed),
         }
     print(json.dumps(found, indent=2) if arguments.json else _told(found))
@@ -92,7 +93,7 @@ def _told(found: dict[str, Any]) -> str:
 # --- memory ------------------------------------------------------------------------------------------------------
 
 
-async def _memory(home: Path, jobs: int, warm_up: int) -> dict[str, Any]:
+async def measure_memory(home: Path, jobs: int, warm_up: int) -> dict[str, Any]:
     async with _database(home) as database:
         settings = JobSettings(workers=1, recycle_after=RECYCLE_AFTER)
         me = psutil.Process()
@@ -140,8 +141,8 @@ def _slope(values: Sequence[float]) -> tuple[float, float]:
 # --- limits ------------------------------------------------------------------------------------------------------
 
 
-async def _limits(home: Path) -> dict[str, Any]:
-    """When a job has failed is read from the database, as anybody would see it."""
+async def try_limits(home: Path, executor: Executor | None = None) -> dict[str, Any]:
+    """On this machine unless told otherwise. When a job has failed is read from the database, as anybody would."""
     bad = {
         "killed": ("kill_itself", NO_TERMS, {}),
         "hung": ("hang", Terms(timeout_s=2.0, priority=1), {}),
@@ -149,7 +150,7 @@ async def _limits(home: Path) -> dict[str, Any]:
         "raising": ("divide", NO_TERMS, {"by": 0}),
     }
     async with _database(home) as database:
-        async with Runner(database, KINDS, JobSettings(workers=2), home, clock, "memory://") as runner:
+        async with Runner(database, KINDS, JobSettings(workers=2), home, clock, "memory://", executor) as runner:
             for _ in range(2):
                 await _submit(database, "echo")
             await runner.run_until_idle()  # so that a worker's start is not taken for lateness

@@ -62,9 +62,9 @@ class Contender:
 
 
 @contextmanager
-def contender(name: str, script: str, *, python: Path | None = None) -> Iterator[Contender]:
+def contender(name: str, script: str, *arguments: str, python: Path | None = None) -> Iterator[Contender]:
     """A contender, ended at the end. Without `python` it runs in our own environment."""
-    command = [python or Path(sys.executable), HERE / "contenders" / script]
+    command = [python or Path(sys.executable), HERE / "contenders" / script, *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
             yield Contender(process, name)
@@ -97,6 +97,13 @@ def paired(pairs: Sequence[tuple[float, float]], name: str, *, require: float, s
     return Row(name, middle, ratios[0], ratios[-1], require, stretch, middle >= require)
 
 
+def within(limit: float, found: Sequence[float], name: str) -> Row:
+    """The row of a limit over what was found: the median and the range of limit / found, which must reach 1."""
+    ratios = sorted(limit / each for each in found)
+    middle = statistics.median(ratios)
+    return Row(name, middle, ratios[0], ratios[-1], require=1.0, met=middle >= 1.0)
+
+
 def show(subject: str, rows: Sequence[Row], facts: Mapping[str, str]) -> None:
     """Print the table to standard error's reader, and with `--json` one last line of JSON."""
     for name, fact in facts.items():
@@ -104,8 +111,9 @@ def show(subject: str, rows: Sequence[Row], facts: Mapping[str, str]) -> None:
     width = max(len(row.name) for row in rows)
     print(f"\n{'':{width}}   ratio    low   high  require")
     for row in rows:
-        require = "" if row.require is None else f"{row.require:7.2f}  {'met' if row.met else 'NOT MET'}"
-        print(f"{row.name:{width}} {row.ratio:7.2f} {row.low:6.2f} {row.high:6.2f}  {require}")
+        require = f"{'' if row.require is None else f'{row.require:.2f}':>7}"
+        verdict = {None: "", True: "  met", False: "  NOT MET"}[row.met]
+        print(f"{row.name:{width}} {row.ratio:7.2f} {row.low:6.2f} {row.high:6.2f}  {require}{verdict}".rstrip())
     if "--json" in sys.argv:
         machine = f"{platform.machine()}, {len(os.sched_getaffinity(0))} cores, Python {platform.python_version()}"
         print(json.dumps({"subject": subject, "machine": machine, "rows": [asdict(row) for row in rows]}))

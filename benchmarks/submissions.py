@@ -49,7 +49,7 @@ def main() -> None:
         for kind, url in urls.items():
             home = Path(folder, kind)
             home.mkdir()
-            found[kind] = asyncio.run(_measure(url, home, arguments.recipes, arguments.rounds))
+            found[kind] = asyncio.run(measure(url, home, arguments.recipes, arguments.rounds))
     print(json.dumps(found, indent=2) if arguments.json else _told(found, arguments.recipes))
     if not all(way["met"] for ways in found.values() for way in ways.values()):
         sys.exit(1)
@@ -72,7 +72,7 @@ def _told(found: dict[str, Any], recipes: int) -> str:
     )
 
 
-async def _measure(url: str, home: Path, recipes: int, rounds: int) -> dict[str, Any]:
+async def measure(url: str, home: Path, recipes: int, rounds: int) -> dict[str, Any]:
     async with open_database(DatabaseSettings(url=url), home=home) as database:
         await migrate.upgrade(database)
         desk = Desk(database, home)

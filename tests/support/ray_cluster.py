@@ -54,9 +54,8 @@ def open_cluster() -> Iterator[RayCluster]:
     """A cluster with nothing that is not needed: no dashboard, no telemetry, little memory."""
     with tempfile.TemporaryDirectory(prefix="ray", ignore_cleanup_errors=True) as folder:
         Path(folder, "ray").mkdir()  # Ray notes there which cluster is the machine's, and does not make it
-        with _environment(
-            **SETTINGS, RAY_TMPDIR=folder, PYTHONPATH=str(SUPPORT)
-        ):  # nodes find the jobs of tests by name
+        # nodes find the jobs of tests by name
+        with _environment(**SETTINGS, RAY_TMPDIR=folder, PYTHONPATH=str(SUPPORT)):
             utils = importlib.import_module("ray.cluster_utils")
             ray = importlib.import_module("ray")
             made = utils.Cluster()
@@ -70,16 +69,17 @@ def open_cluster() -> Iterator[RayCluster]:
                 made.shutdown()
 
 
+
 @contextmanager
-def _environment(**settings: str) -> Iterator[None]:
-    before = dict(os.environ)
-    os.environ |= settings
+def _environment(**changes: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in changes}
+    os.environ |= changes
     try:
         yield
     finally:
-        for name in settings:
-            os.environ.pop(name)
-        os.environ |= {name: before[name] for name in settings if name in before}
+        for name, value in before.items():
+            os.environ.pop(name, None)
+            os.environ |= {} if value is None else {name: value}
 
 
 def _add_node(made: Any, **options: Any) -> Any:
