@@ -10,7 +10,6 @@ wrong, here and on a Ray cluster. `many`: the memory of a runner.
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable
@@ -23,7 +22,7 @@ import submissions
 from pairing import Row, show, within
 from parts import bad_jobs, data_to_worker, pools, recipes
 
-from forecastle.jobs.worker import THREAD_CAPS
+from forecastle.jobs.threads import cap_threads
 from forecastle.settings import LogSettings
 from forecastle.telemetry.logs import configure_logs
 
@@ -35,7 +34,7 @@ Part = tuple[list[Row], dict[str, str]]
 def main() -> None:
     arguments = _arguments()
     configure_logs(LogSettings(level="error"))
-    os.environ.update(dict.fromkeys(THREAD_CAPS, "1"))  # for every contender
+    cap_threads()  # of every contender
     parts: dict[str, Callable[[Path], Part]] = {
         "pools": lambda folder: _joined(
             [pools.run(folder, arguments.rounds), recipes.run(folder, arguments.product_rounds)]

@@ -17,6 +17,7 @@ from answering import answer
 from forecastle.jobs.executor import Task
 from forecastle.jobs.journal import Succeeded
 from forecastle.jobs.pool import LocalPool
+from forecastle.training.submit import SHARED
 
 TIMEOUT_S = 600.0
 
@@ -24,7 +25,7 @@ TIMEOUT_S = 600.0
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         home = Path(folder)
-        pool = LocalPool(workers=2, recycle_after=10, folder=home, modules=("fits", *sys.argv[1:]))
+        pool = LocalPool(workers=2, recycle_after=10, folder=home, modules=("fits", *sys.argv[1:]), shared=SHARED)
         numbers = itertools.count()
 
         async def perform(function: str, payload: dict[str, Any]) -> dict[str, Any]:

@@ -152,9 +152,12 @@ def job_kinds(stores: Stores) -> "Mapping[str, JobKind]":
     from forecastle.training.finish import publish_model  # noqa: PLC0415
     from forecastle.training.search import stopping  # noqa: PLC0415
     from forecastle.training.search.steer import steer  # noqa: PLC0415
+    from forecastle.training.submit import SHARED  # noqa: PLC0415
 
     steered = partial(steer, stores.database, stores.artifacts, stores.clock)
-    train = JobKind("forecastle.training.worker:run", publish_model, measured=stopping.hear, steer=steered)
+    train = JobKind(
+        "forecastle.training.worker:run", publish_model, measured=stopping.hear, steer=steered, shares=SHARED
+    )
     return {"train": train}
 
 
@@ -175,6 +178,7 @@ def build_runner(stores: Stores) -> "Runner":
 
 
 def _ray_executor(settings: Settings, kinds: "Mapping[str, JobKind]") -> "RayExecutor":
+    from forecastle.jobs.kinds import modules, shared  # noqa: PLC0415 - few processes train
     from forecastle.jobs.ray import RayExecutor  # noqa: PLC0415 - an extra
 
     return RayExecutor(
@@ -182,7 +186,8 @@ def _ray_executor(settings: Settings, kinds: "Mapping[str, JobKind]") -> "RayExe
         workers=settings.jobs.workers,
         recycle_after=settings.jobs.recycle_after,
         folder=settings.home / "jobs",
-        modules=tuple({kind.module for kind in kinds.values()}),
+        modules=modules(kinds),
+        shared=shared(kinds),
     )
 
 

@@ -24,7 +24,7 @@ WORKERS = 2
 RECYCLE_AFTER = 3
 
 
-@pytest.fixture(params=["local", "ray"])
+@pytest.fixture(params=["spawned", "forked", "ray"])
 async def executor(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Executor]:
     if request.param == "ray":
         request.getfixturevalue("ray_cluster")
@@ -32,7 +32,13 @@ async def executor(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
             address=None, workers=WORKERS, recycle_after=RECYCLE_AFTER, folder=tmp_path, modules=("sample_jobs",)
         )
     else:
-        made = LocalPool(workers=WORKERS, recycle_after=RECYCLE_AFTER, folder=tmp_path, modules=("sample_jobs",))
+        made = LocalPool(
+            workers=WORKERS,
+            recycle_after=RECYCLE_AFTER,
+            folder=tmp_path,
+            modules=("sample_jobs",),
+            shared=("sample_jobs",) if request.param == "forked" else (),
+        )
     async with made:
         yield made
     assert _workers() == []

@@ -21,7 +21,7 @@ def _no_slot_stays() -> Any:
 
 def _order(folder: Path, name: str, **payload: Any) -> bytes:
     task = Task("job", 1, f"sample_jobs:{name}", payload, folder, "memory://", 60.0)
-    return write_order(task, folder, "mark", 10, ("sample_jobs",))
+    return write_order(task, folder, "mark", (10, ("sample_jobs",), ()))
 
 
 @pytest.fixture

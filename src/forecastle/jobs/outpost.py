@@ -10,13 +10,15 @@ from concurrent.futures import wait
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
 from forecastle.jobs.executor import Task
 from forecastle.jobs.journal import Failed, Outcome, encode_several
 from forecastle.jobs.slot import FOLLOW_S, STARTS, NeverStarted, Slot, files, tidy_up
+
+SlotFacts: TypeAlias = tuple[int, tuple[str, ...], tuple[str, ...]]
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -30,6 +32,7 @@ class Order(msgspec.Struct, frozen=True):
     """The name of a file in that folder, by which the storage is known."""
     recycle_after: int
     modules: tuple[str, ...]
+    shared: tuple[str, ...]
 
     def read_task(self) -> Task:
         """The task."""
@@ -45,14 +48,12 @@ class Sight(msgspec.Struct, frozen=True):
     is_writable: bool
 
 
-def write_order(task: Task, folder: Path, mark: str, recycle_after: int, modules: tuple[str, ...]) -> bytes:
-    """An `Order`, as a node takes it."""
-    return msgspec.json.encode(
-        Order(asdict(task) | {"home": str(task.home)}, str(folder), mark, recycle_after, modules)
-    )
+def write_order(task: Task, folder: Path, mark: str, slot: SlotFacts) -> bytes:
+    """An `Order`, as a node takes it; `slot` are the arguments of its `Slot`."""
+    return msgspec.json.encode(Order(asdict(task) | {"home": str(task.home)}, str(folder), mark, *slot))
 
 
-_slots: dict[tuple[int, tuple[str, ...]], Slot] = {}
+_slots: dict[SlotFacts, Slot] = {}
 
 
 def look_at(folder: str, mark: str) -> bytes:
@@ -73,7 +74,8 @@ def perform(encoded: bytes) -> Iterator[bytes]:
     if not (folder / order.mark).is_file():
         yield encode_several([Failed(f"node {socket.gethostname()} does not share the folder {folder}")])
         return
-    slot = _slots.setdefault((order.recycle_after, order.modules), Slot(order.recycle_after, order.modules))
+    facts = (order.recycle_after, order.modules, order.shared)
+    slot = _slots.setdefault(facts, Slot(*facts))
     tidy_up(folder, task)
     try:
         yield from _run(slot, task, files(folder, task))
@@ -84,7 +86,7 @@ def perform(encoded: bytes) -> Iterator[bytes]:
 def stop_slots() -> None:
     """End every worker process of this one."""
     while _slots:
-        _slots.popitem()[1].stop()
+        _slots.popitem()[1].close()
 
 
 def _run(slot: Slot, task: Task, place: Path) -> Iterator[bytes]:
@@ -102,6 +104,7 @@ def _run(slot: Slot, task: Task, place: Path) -> Iterator[bytes]:
 def _try(slot: Slot, task: Task, place: Path) -> Generator[bytes, None, Outcome]:
     if slot.is_unfit(task):
         slot.stop()
+    slot.get_ready()
     attempt = slot.start(task, place)
     try:
         while not attempt.over:

@@ -20,10 +20,18 @@ log = structlog.get_logger("forecastle.jobs")
 class LocalPool:
     """An executor with `workers` processes on this machine, which start with the first jobs."""
 
-    def __init__(self, *, workers: int, recycle_after: int, folder: Path, modules: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        workers: int,
+        recycle_after: int,
+        folder: Path,
+        modules: tuple[str, ...] = (),
+        shared: tuple[str, ...] = (),
+    ) -> None:
         self.workers = workers
         self._folder = folder
-        self._slots = [Slot(recycle_after, modules) for _ in range(workers)]
+        self._slots = [Slot(recycle_after, modules, shared) for _ in range(workers)]
         self._free: asyncio.LifoQueue[Slot] = asyncio.LifoQueue()
 
     async def __aenter__(self) -> Self:
@@ -36,7 +44,7 @@ class LocalPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End every worker process."""
-        await asyncio.gather(*(asyncio.to_thread(slot.stop) for slot in self._slots))
+        await asyncio.gather(*(asyncio.to_thread(slot.close) for slot in self._slots))
 
     async def run(self, task: Task, follow: Callable[[News], None]) -> Outcome:
         """Run one task in a worker process."""
@@ -60,6 +68,8 @@ async def _run(slot: Slot, task: Task, place: Path, follow: Callable[[News], Non
 async def _try(slot: Slot, task: Task, place: Path, follow: Callable[[News], None]) -> Outcome:
     if slot.is_unfit(task):
         await asyncio.to_thread(slot.stop)
+    if not slot.is_ready:
+        await asyncio.to_thread(slot.get_ready)
     attempt = slot.start(task, place)
     ended = asyncio.Event()
     loop = asyncio.get_running_loop()

@@ -46,13 +46,19 @@ class RayExecutor:
     """
 
     def __init__(
-        self, *, address: str | None, workers: int, recycle_after: int, folder: Path, modules: tuple[str, ...] = ()
+        self,
+        *,
+        address: str | None,
+        workers: int,
+        recycle_after: int,
+        folder: Path,
+        modules: tuple[str, ...] = (),
+        shared: tuple[str, ...] = (),
     ) -> None:
         self._address = address
         self._asked = workers
-        self._recycle_after = recycle_after
+        self._slot = (recycle_after, modules, shared)
         self._folder = folder
-        self._modules = modules
         self._mark = f"storage-{token_hex(16)}"
         self._cpus = 0
         self._counting: asyncio.Task[None] | None = None
@@ -89,7 +95,7 @@ class RayExecutor:
 
     async def run(self, task: Task, follow: Callable[[News], None]) -> Outcome | Lost:
         """Run one task somewhere in the cluster."""
-        order = outpost.write_order(task, self._folder, self._mark, self._recycle_after, self._modules)
+        order = outpost.write_order(task, self._folder, self._mark, self._slot)
         performing = self._remote(outpost.perform).remote(order)
         try:
             return await self._follow(performing, follow)

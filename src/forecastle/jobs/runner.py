@@ -13,6 +13,7 @@ import structlog
 
 from forecastle.clock import Clock
 from forecastle.db import Database
+from forecastle.jobs import kinds as job_kinds
 from forecastle.jobs import leases, lifeline
 from forecastle.jobs.allowance import LogAllowance
 from forecastle.jobs.books import OUTAGES, Books
@@ -74,7 +75,8 @@ class Runner:
             workers=allowed_workers(self._settings.workers),
             recycle_after=self._settings.recycle_after,
             folder=self._folder,
-            modules=tuple({kind.module for kind in self._kinds.values()}),
+            modules=job_kinds.modules(self._kinds),
+            shared=job_kinds.shared(self._kinds),
         )
 
     async def __aenter__(self) -> Self:

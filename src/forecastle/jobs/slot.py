@@ -12,10 +12,12 @@ from pathlib import Path
 
 from pebble import ProcessExpired, ProcessPool
 
-from forecastle.jobs import memory, worker
+from forecastle.jobs import memory, nursery, worker
 from forecastle.jobs.executor import Task
+from forecastle.jobs.forking import ForkedContext
 from forecastle.jobs.journal import Failed, JournalReader, Line, News, Outcome, Started, Succeeded, Tail, storable
 from forecastle.jobs.memory import MB
+from forecastle.jobs.nursery import Nursery
 from forecastle.jobs.spawn import WorkerContext
 
 FOLLOW_S = 0.05
@@ -36,19 +38,51 @@ class Slot:
     """Room for one worker process, which is started with the first task.
 
     The process has a Pebble pool of its own: Pebble's workers share a lock, and one killed while holding it would stop
-    the others.
+    the others. With modules to be `shared`, which start no thread, a nursery loads them once and forks each process.
     """
 
-    def __init__(self, recycle_after: int, modules: tuple[str, ...]) -> None:
+    def __init__(self, recycle_after: int, modules: tuple[str, ...], shared: tuple[str, ...] = ()) -> None:
         self._recycle_after = recycle_after
         self._modules = modules
+        self._nursery = Nursery(shared) if shared and nursery.IS_POSSIBLE else None
         self._pool: ProcessPool | None = None
         self._last_pid: int | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a task can be started without waiting."""
+        return self._nursery is None or self._nursery.is_ready
+
+    def get_ready(self) -> None:
+        """Load what processes share, if that has not been done yet; this takes a while.
+
+        Raises:
+            NeverStarted: it cannot be.
+        """
+        if self._nursery is not None:
+            try:
+                self._nursery.get_ready()
+            except OSError as error:
+                raise NeverStarted from error
+
     def start(self, task: Task, files: Path) -> "Attempt":
-        """Hand a task to the process; `files` is where its journal and what it prints go, less their suffixes."""
+        """Hand a task to the process; `files` is where its journal and what it prints go, less their suffixes.
+
+        Raises:
+            NeverStarted: no process could be started.
+        """
         call = (task, files.with_suffix(JOURNAL), files.with_suffix(OUTPUT))
-        return Attempt(self, task, files, self._started_pool().schedule(worker.perform, call))
+        try:
+            future = self._started_pool().schedule(worker.perform, call)
+        except BrokenProcessPool as error:
+            raise NeverStarted from error
+        return Attempt(self, task, files, future)
+
+    def close(self) -> None:
+        """End the process, and what the next one would have been forked from."""
+        self.stop()
+        if self._nursery is not None:
+            self._nursery.stop()
 
     def stop(self) -> None:
         """End the process, if there is one; returns when it is gone."""
@@ -74,8 +108,8 @@ class Slot:
                 max_workers=1,
                 max_tasks=self._recycle_after,
                 initializer=worker.prepare,
-                initargs=(os.getpid(), self._modules),
-                context=WorkerContext(),
+                initargs=(self._modules,),
+                context=WorkerContext() if self._nursery is None else ForkedContext(self._nursery),
             )
         return self._pool
 

@@ -21,7 +21,7 @@ class WorkerProcess(SpawnProcess):
 
     @staticmethod
     def _Popen(process: BaseProcess) -> Any:  # noqa: N802 - the name that multiprocessing calls
-        with _STARTING, _without_main_module(), _interrupts_blocked():
+        with without_main_module(), _interrupts_blocked():
             return SpawnProcess._Popen(process)  # noqa: SLF001 - the one way to wrap a start
 
 
@@ -32,13 +32,15 @@ class WorkerContext(SpawnContext):
 
 
 @contextmanager
-def _without_main_module() -> Iterator[None]:
-    main = sys.modules["__main__"]
-    sys.modules["__main__"] = ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
+def without_main_module() -> Iterator[None]:
+    """Let this program seem to have no main module, to one start of a process at a time."""
+    with _STARTING:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
 
 
 @contextmanager

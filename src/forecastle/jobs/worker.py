@@ -2,16 +2,17 @@
 
 import ctypes
 import faulthandler
+import multiprocessing
 import os
 import resource
 import signal
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from multiprocessing.connection import wait
 from pathlib import Path
 from typing import cast
 
@@ -20,32 +21,23 @@ from forecastle.jobs import memory
 from forecastle.jobs.context import JobContext
 from forecastle.jobs.executor import Task
 from forecastle.jobs.journal import Failed, Journal, Outcome, Started, Succeeded, storable
+from forecastle.jobs.threads import cap_threads
 from forecastle.types import JsonObject
 
-THREAD_CAPS = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "POLARS_MAX_THREADS",
-)
-PARENT_CHECK_S = 1.0
 SPARE_VIRTUAL_BYTES = 2 * 1024**3
 """Allocators ask for a gigabyte or more ahead of any use."""
 PR_SET_PDEATHSIG = 1
 OUT, ERR = 1, 2
 
 
-def prepare(parent: int, modules: tuple[str, ...]) -> None:
-    """Make this process a worker of the process `parent`; `modules` are loaded before there is work for them."""
+def prepare(modules: tuple[str, ...]) -> None:
+    """Make this process a worker of the one that wanted it; `modules` are loaded before there is work for them."""
     os.setsid()  # what it starts can be killed with it
     signal.signal(signal.SIGTERM, signal.SIG_DFL)  # ends it at once, even inside native code
-    os.environ.update(dict.fromkeys(THREAD_CAPS, "1"))
+    cap_threads()
     os.dup2(ERR, OUT)  # the parent's standard output is for results
     faulthandler.enable()
-    _die_with(parent)
+    _die_with_parents()
     for module in modules:
         with suppress(Exception):  # a job that needs it will fail with the reason
             import_module(module)
@@ -135,14 +127,15 @@ def _trace() -> str:
     return "\n".join(map(storable, traceback.format_exc().splitlines()))
 
 
-def _die_with(parent: int) -> None:
-    """End this process when its parent ends, however that happens."""
+def _die_with_parents() -> None:
+    """End this process when the one that started it ends, or the one that wanted it, however that happens."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    threading.Thread(target=_watch, args=(parent,), name="parent-watch", daemon=True).start()
+    if wanted_by := multiprocessing.parent_process():
+        threading.Thread(target=_watch, args=(wanted_by.sentinel,), name="parent-watch", daemon=True).start()
 
 
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(PARENT_CHECK_S)
+def _watch(sentinel: int) -> None:
+    """`sentinel` can be read when the other end has closed."""
+    wait([sentinel])
     os._exit(1)

@@ -27,6 +27,8 @@ from forecastle.training.settle import Settled, settle
 from forecastle.types import new_id
 
 KIND = "train"
+SHARED = ("forecastle.training.algorithms.lightgbm",)
+"""What a worker may load before it is forked: not Polars and ONNX Runtime, which start threads."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,73 @@
+"""Worker processes that a nursery forks, for whoever starts processes by a `multiprocessing` context."""
+
+import io
+import os
+from multiprocessing import popen_forkserver, reduction, spawn, util
+from multiprocessing.context import SpawnContext, SpawnProcess, set_spawning_popen
+from multiprocessing.process import BaseProcess
+from typing import Any
+
+from forecastle.jobs.nursery import Nursery
+from forecastle.jobs.spawn import without_main_module
+
+
+class ForkedContext(SpawnContext):
+    """The `multiprocessing` context of worker processes that a nursery forks."""
+
+    def __init__(self, nursery: Nursery) -> None:
+        self._nursery = nursery
+
+    def Process(self, **arguments: Any) -> "ForkedProcess":  # type: ignore[override]  # noqa: N802 - as contexts do
+        """A process, not started yet."""
+        return ForkedProcess(self._nursery, **arguments)
+
+
+class ForkedProcess(SpawnProcess):
+    """A process that its nursery forks when it is started."""
+
+    def __init__(self, nursery: Nursery, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.nursery = nursery
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What the process itself gets: the nursery stays here."""
+        return {name: value for name, value in self.__dict__.items() if name != "nursery"}
+
+    @staticmethod
+    def _Popen(process: BaseProcess) -> Any:  # noqa: N802 - the name that multiprocessing calls
+        with without_main_module():
+            return _Popen(process)
+
+
+class _Popen(popen_forkserver.Popen):
+    """A started process; how it ended is read as from the standard library's fork server."""
+
+    _fds: list[int]
+
+    def _launch(self, process: ForkedProcess) -> None:
+        pickled = self._pickled(process)
+        self.sentinel, tells = os.pipe()
+        reads, writes = os.pipe()
+        # the pipe stays open at this end as long as this process lives, by which the worker knows
+        self.finalizer = util.Finalize(self, _close, (self.sentinel, os.dup(writes)))
+        with os.fdopen(writes, "wb") as pipe:
+            try:
+                self.pid = process.nursery.fork([reads, tells, *self._fds])
+            finally:
+                _close(reads, tells)
+            pipe.write(pickled)
+
+    def _pickled(self, process: ForkedProcess) -> bytes:
+        buffer = io.BytesIO()
+        set_spawning_popen(self)
+        try:
+            reduction.dump(spawn.get_preparation_data(process.name), buffer)
+            reduction.dump(process, buffer)
+        finally:
+            set_spawning_popen(None)
+        return buffer.getvalue()
+
+
+def _close(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
