@@ -103,13 +103,16 @@ async def test_processes_that_submit_the_same_at_once_make_each_job_once(site: S
     assert {job_id for job_id, _ in answers} == {job.id for job in await site.jobs()}
 
 
-async def test_six_running_jobs_of_a_runner_that_was_killed_are_run_again_and_finished_once(site: Site) -> None:
+@pytest.mark.parametrize("command", ["wide", "forking"])
+async def test_six_running_jobs_of_a_runner_that_was_killed_are_run_again_and_finished_once(
+    site: Site, command: str
+) -> None:
     gate = site.home / "gate"
     for _ in range(6):
         await site.submit("wait", until=str(gate))
-    async with site.process("wide") as runner:
+    async with site.process(command) as runner:
         await site.until(_all_run)
-        workers = psutil.Process(runner.pid).children()
+        workers = psutil.Process(runner.pid).children(recursive=True)
         runner.kill()
         await runner.wait()
     assert psutil.wait_procs(workers, timeout=10)[1] == []
@@ -156,9 +159,10 @@ async def test_runners_that_share_a_database_never_run_a_job_twice(site: Site) -
     assert [job.attempts for job in await site.jobs()] == [1] * 40
 
 
-async def test_a_runner_that_is_told_to_end_leaves_nothing_behind(site: Site) -> None:
+@pytest.mark.parametrize("command", ["run", "forking"])
+async def test_a_runner_that_is_told_to_end_leaves_nothing_behind(site: Site, command: str) -> None:
     await site.submit("wait", until=str(site.home / "never"))
-    async with site.process("run") as runner:
+    async with site.process(command) as runner:
         await site.until(_some_run)
         children = psutil.Process(runner.pid).children(recursive=True)
         runner.send_signal(signal.SIGTERM)

@@ -1,6 +1,6 @@
 """Runners in a process of their own, and a submitter.
 
-python -m runner_process run|wide|ray|submit DATABASE_URL HOME
+python -m runner_process run|wide|forking|ray|submit DATABASE_URL HOME
 """
 
 import asyncio
@@ -39,6 +39,13 @@ async def wide(url: str, home: Path) -> None:
     await run(url, home, LocalPool(workers=6, recycle_after=10, folder=home / "jobs", modules=("sample_jobs",)))
 
 
+async def forking(url: str, home: Path) -> None:
+    """The same as `wide`, with workers that are forked."""
+    modules = ("sample_jobs",)
+    pool = LocalPool(workers=6, recycle_after=10, folder=home / "jobs", modules=modules, shared=modules)
+    await run(url, home, pool)
+
+
 async def ray(url: str, home: Path) -> None:
     """The same on the cluster that `RAY_ADDRESS` names."""
     options: dict[str, Any] = {
@@ -65,4 +72,5 @@ async def submit(url: str, home: Path) -> None:
 
 if __name__ == "__main__":
     command, address, folder = sys.argv[1:]
-    asyncio.run({"run": run, "wide": wide, "ray": ray, "submit": submit}[command](address, Path(folder)))
+    commands = {"run": run, "wide": wide, "forking": forking, "ray": ray, "submit": submit}
+    asyncio.run(commands[command](address, Path(folder)))

@@ -35,8 +35,7 @@ class ForkedProcess(SpawnProcess):
 
     @staticmethod
     def _Popen(process: BaseProcess) -> Any:  # noqa: N802 - the name that multiprocessing calls
-        with without_main_module():
-            return _Popen(process)
+        return _Popen(process)
 
 
 class _Popen(popen_forkserver.Popen):
@@ -61,7 +60,9 @@ class _Popen(popen_forkserver.Popen):
         buffer = io.BytesIO()
         set_spawning_popen(self)
         try:
-            reduction.dump(spawn.get_preparation_data(process.name), buffer)
+            with without_main_module():
+                preparation = spawn.get_preparation_data(process.name)
+            reduction.dump(preparation, buffer)
             reduction.dump(process, buffer)
         finally:
             set_spawning_popen(None)

@@ -21,9 +21,10 @@ from threading import Lock
 
 from forecastle.jobs.spawn import WorkerContext
 from forecastle.jobs.threads import cap_threads
+from forecastle.jobs.worker import die_with_parent
 
 IS_POSSIBLE = sys.platform == "linux"
-EVERY_WORKERS = ("pebble", "forecastle.jobs.worker")
+EVERY_WORKERS = ("pebble",)
 STOP_S = 10.0
 NUMBER_BYTES = 8
 MAX_FDS = 64
@@ -54,7 +55,7 @@ class Nursery:
         with self._lock:
             if not self.is_ready:
                 self._end()
-                self._start()
+                self._running = self._start()
 
     def fork(self, fds: Sequence[int]) -> int:
         """Have a worker forked, which inherits the file descriptors; returns its pid.
@@ -68,32 +69,41 @@ class Nursery:
             if self._running is None:
                 raise ConnectionError(GONE)
             line = self._running[1]
-            socket.send_fds(line, [ASKED], fds)
-            return int.from_bytes(_received(line), "little")
+            try:
+                socket.send_fds(line, [ASKED], fds)
+                return int.from_bytes(_received(line), "little")
+            except OSError:
+                self._end()
+                raise
 
     def stop(self) -> None:
         """End the nursery and every worker that it forked."""
         with self._lock:
             self._end()
 
-    def _start(self) -> None:
+    def _start(self) -> tuple[BaseProcess, socket.socket]:
         ours, theirs = socket.socketpair()
         process = WorkerContext.Process(target=serve, args=(theirs, self._modules), daemon=True)
         with theirs:
             process.start()
-        self._running = process, ours
-        _received(ours)
+        try:
+            _received(ours)
+        except OSError:
+            _end(process, ours)
+            raise
+        return process, ours
 
     def _end(self) -> None:
-        if self._running is None:
-            return
-        process, line = self._running
-        self._running = None
-        line.close()  # which ends it
-        process.join(STOP_S)
-        process.kill()
-        process.join()
-        process.close()
+        running, self._running = self._running, None
+        if running is not None:
+            _end(*running)
+
+
+def _end(process: BaseProcess, line: socket.socket) -> None:
+    line.close()  # which ends it
+    process.join(STOP_S)
+    process.kill()
+    process.join()
 
 
 def _received(line: socket.socket) -> bytes:
@@ -150,8 +160,10 @@ class _Server:
         if not asked:
             return False
         reads, tells, *inherited = fds
+        mine = os.getpid()
         pid = os.fork()
         if pid == 0:
+            die_with_parent(mine)
             selector.close()
             self._become_worker(reads, tells, inherited)
         self._ends[pid] = tells

@@ -104,7 +104,8 @@ def _run(slot: Slot, task: Task, place: Path) -> Iterator[bytes]:
 def _try(slot: Slot, task: Task, place: Path) -> Generator[bytes, None, Outcome]:
     if slot.is_unfit(task):
         slot.stop()
-    slot.get_ready()
+    if not slot.is_ready:
+        slot.get_ready()
     attempt = slot.start(task, place)
     try:
         while not attempt.over:

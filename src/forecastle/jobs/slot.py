@@ -60,6 +60,7 @@ class Slot:
             NeverStarted: it cannot be.
         """
         if self._nursery is not None:
+            self.stop()  # a process whose nursery is gone is going too
             try:
                 self._nursery.get_ready()
             except OSError as error:
@@ -74,7 +75,7 @@ class Slot:
         call = (task, files.with_suffix(JOURNAL), files.with_suffix(OUTPUT))
         try:
             future = self._started_pool().schedule(worker.perform, call)
-        except BrokenProcessPool as error:
+        except (BrokenProcessPool, RuntimeError) as error:  # it breaks now, or broke since anybody looked
             raise NeverStarted from error
         return Attempt(self, task, files, future)
 
@@ -96,7 +97,12 @@ class Slot:
         if self._pool is None:
             return False
         left = memory.used_bytes(self._last_pid) if self._last_pid else 0
-        return not self._pool.active or left > memory.limit_here(task.memory_bytes) * FIT_SHARE
+        return self.is_broken or left > memory.limit_here(task.memory_bytes) * FIT_SHARE
+
+    @property
+    def is_broken(self) -> bool:
+        """Whether Pebble has given up: a task that came too late would wait for ever."""
+        return self._pool is not None and not self._pool.active
 
     def occupied(self, pid: int) -> None:
         """The process `pid` has taken the task."""
@@ -178,7 +184,8 @@ class Attempt:
     def _judge(self) -> Failed | None:
         now_s = time.monotonic()
         if self._pid is None or self._meter is None:
-            return Failed("it did not start") if now_s - self._began_s > START_S else None
+            late = now_s - self._began_s > START_S
+            return Failed("it did not start") if late or self._slot.is_broken else None
         if now_s - self._began_s > self._task.timeout_s:
             return Failed(f"it took longer than {self._task.timeout_s:g} s and was stopped")
         used = self._meter.used_bytes(now_s=now_s)

@@ -129,10 +129,17 @@ def _trace() -> str:
 
 def _die_with_parents() -> None:
     """End this process when the one that started it ends, or the one that wanted it, however that happens."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    die_with_parent(os.getppid())
     if wanted_by := multiprocessing.parent_process():
         threading.Thread(target=_watch, args=(wanted_by.sentinel,), name="parent-watch", daemon=True).start()
+
+
+def die_with_parent(parent: int) -> None:
+    """End this process when `parent` ends, or now if it has ended already."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _watch(sentinel: int) -> None:
