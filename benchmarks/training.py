@@ -27,7 +27,7 @@ from forecastle.settings import LogSettings
 from forecastle.telemetry.logs import configure_logs
 
 KNOWN_S, KNOWN_RECIPES, KNOWN_ROUNDS = 1.0, 1000, 5
-JOBS, WARM_UP = 100, 200
+JOBS, WARM_UP = 100, 300
 Part = tuple[list[Row], dict[str, str]]
 
 

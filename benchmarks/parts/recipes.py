@@ -20,9 +20,10 @@ from forecastle.jobs.runner import Runner
 from forecastle.registry.tables import ModelRow
 from forecastle.settings import DatabaseSettings, JobSettings
 from forecastle.training.finish import publish_model
+from forecastle.training.submit import SHARED
 
 RECIPES, ROWS, FEATURES = 32, 20_000, 30
-KINDS = {"train": JobKind("forecastle.training.worker:run", publish_model)}
+KINDS = {"train": JobKind("forecastle.training.worker:run", publish_model, shares=SHARED)}
 RECIPE: dict[str, Any] = {
     "name": "noise",
     "dataset": "noise",

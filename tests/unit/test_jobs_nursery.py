@@ -13,11 +13,10 @@ import pytest
 
 from forecastle.jobs.executor import Task
 from forecastle.jobs.journal import Failed, Succeeded
-from forecastle.jobs.nursery import EVERY_WORKERS, IS_POSSIBLE, Nursery
+from forecastle.jobs.nursery import EVERY_WORKERS, Nursery
 from forecastle.jobs.pool import LocalPool
 from forecastle.training.submit import SHARED
 
-pytestmark = pytest.mark.skipif(not IS_POSSIBLE, reason="processes are forked on Linux only")
 RECYCLE_AFTER = 2
 
 

@@ -144,7 +144,7 @@ class _Server:
     def run(self) -> None:
         signal.signal(signal.SIGCHLD, lambda *_: None)  # only a handled signal wakes
         signal.set_wakeup_fd(self._wake.fileno(), warn_on_full_buffer=False)
-        with selectors.DefaultSelector() as selector:
+        with self._line, self._wakes, self._wake, selectors.DefaultSelector() as selector:
             for source in (self._line, self._wakes):
                 selector.register(source, selectors.EVENT_READ)
             while True:
