@@ -82,7 +82,15 @@ def test_modules_that_start_a_thread_are_refused(capfd: pytest.CaptureFixture[st
         nursery.get_ready()
     assert "expected modules that start no thread, found 2 threads" in capfd.readouterr().err
     assert not nursery.is_ready
+
+
+def test_whoever_comes_late_finds_it_stopped() -> None:
+    nursery = Nursery(())
+    nursery.get_ready()
     nursery.stop()
+    with pytest.raises(OSError, match="has ended"):
+        nursery.get_ready()
+    assert _spawned() == []
 
 
 async def test_a_task_fails_whose_worker_cannot_be_forked(tmp_path: Path) -> None:

@@ -39,6 +39,7 @@ class Nursery:
         self._modules = modules
         self._lock = Lock()
         self._running: tuple[BaseProcess, socket.socket] | None = None
+        self._is_stopped = False
 
     @property
     def is_ready(self) -> bool:
@@ -50,9 +51,11 @@ class Nursery:
         """Start it and wait until its modules are loaded.
 
         Raises:
-            OSError: it ended instead.
+            OSError: it ended instead, or was stopped.
         """
         with self._lock:
+            if self._is_stopped:
+                raise ConnectionError(GONE)
             if not self.is_ready:
                 self._end()
                 self._running = self._start()
@@ -77,8 +80,9 @@ class Nursery:
                 raise
 
     def stop(self) -> None:
-        """End the nursery and every worker that it forked."""
+        """End the nursery and every worker that it forked, for good."""
         with self._lock:
+            self._is_stopped = True
             self._end()
 
     def _start(self) -> tuple[BaseProcess, socket.socket]:
