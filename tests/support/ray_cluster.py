@@ -69,7 +69,6 @@ def open_cluster() -> Iterator[RayCluster]:
                 made.shutdown()
 
 
-
 @contextmanager
 def _environment(**changes: str) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in changes}
