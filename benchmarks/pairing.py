@@ -90,11 +90,13 @@ def peer_python(name: str, *packages: str) -> Path:
     return python
 
 
-def paired(pairs: Sequence[tuple[float, float]], name: str, *, require: float, stretch: float | None = None) -> Row:
+def paired(
+    pairs: Sequence[tuple[float, float]], name: str, *, require: float | None = None, stretch: float | None = None
+) -> Row:
     """The row of (theirs, ours) seconds: the median of their ratios, and the lowest and highest."""
     ratios = sorted(theirs / ours for theirs, ours in pairs)
     middle = statistics.median(ratios)
-    return Row(name, middle, ratios[0], ratios[-1], require, stretch, middle >= require)
+    return Row(name, middle, ratios[0], ratios[-1], require, stretch, None if require is None else middle >= require)
 
 
 def within(limit: float, found: Sequence[float], name: str) -> Row:
