@@ -20,7 +20,7 @@ from forecastle.jobs.memory import MB
 from forecastle.jobs.nursery import Nursery
 from forecastle.jobs.spawn import WorkerContext
 
-FOLLOW_S = 0.05
+FOLLOW_S = 0.1
 LOST_S = 1.0
 START_S = 120.0
 STARTS = 3
