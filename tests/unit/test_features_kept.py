@@ -30,6 +30,13 @@ def never_matrix() -> FeatureMatrix:
     raise AssertionError("computed again")
 
 
+def damage_is_mended(kept: Kept) -> bool:
+    matrix, there = kept.matrix("k", lambda: MATRIX)
+    again, there_again = kept.matrix("k", never_matrix)
+    same = all(each.frame(["city", "heat"]).equals(TABLE.select("city", "heat")) for each in (matrix, again))
+    return same and there_again and not there
+
+
 def test_a_table_is_computed_once_and_equal_ever_after(tmp_path: Path) -> None:
     kept = Kept(tmp_path / "new", ROOMY)
     first, there = kept.table("k", lambda: TABLE)
@@ -51,6 +58,28 @@ def test_a_matrix_is_mapped_and_cannot_be_written_to(tmp_path: Path) -> None:
     assert not matrix.values.flags.owndata
     assert not matrix.values.flags.writeable
     assert matrix.values.flags.c_contiguous
+
+
+@pytest.mark.parametrize("name", ["values.npy", "vocabularies.json"])
+def test_features_that_were_damaged_are_computed_again(tmp_path: Path, name: str) -> None:
+    kept = Kept(tmp_path, ROOMY)
+    kept.matrix("k", lambda: MATRIX)
+    path = tmp_path / "k" / name
+    path.write_bytes(path.read_bytes()[:-2] + b"]]")
+    assert damage_is_mended(kept)
+    path.write_bytes(b"")
+    assert damage_is_mended(kept)
+
+
+def test_a_table_that_was_damaged_is_computed_again(tmp_path: Path) -> None:
+    kept = Kept(tmp_path, ROOMY)
+    kept.table("k", lambda: TABLE)
+    path = tmp_path / "k" / "table.arrow"
+    path.write_bytes(path.read_bytes().replace(np.float64(3.0).tobytes(), np.float64(4.0).tobytes()))
+    table, there = kept.table("k", lambda: TABLE)
+    assert not there
+    assert table.equals(TABLE)
+    assert kept.table("k", never)[0].equals(TABLE)
 
 
 def test_a_large_table_takes_no_memory_of_its_own(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """Tables and features that were computed once and are kept for whoever needs the same: files, mapped into memory.
 
-What is kept is named by a hash of everything that it depends on, so it can be lost at any time and is never wrong.
+What is kept is named by a hash of everything that it depends on, so it can be lost at any time, and its files by a
+checksum beside them, so that one which was damaged on the disk counts as lost.
 """
 
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
@@ -24,6 +26,8 @@ Thing = TypeVar("Thing")
 
 INCOMING = "incoming"
 TABLE, VALUES, VOCABULARIES = "table.arrow", "values.npy", "vocabularies.json"
+CHECKSUMS = "checksums.json"
+BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +79,9 @@ class Kept:
     def _find(self, key: str, form: _Format[Thing]) -> Thing | None:
         folder = self.root / key
         try:
+            wanted = msgspec.json.decode((folder / CHECKSUMS).read_bytes(), type=dict[str, int])
+            if wanted != _checksums(folder):
+                return None  # damaged
             thing = form.read(folder)
             os.utime(folder)
         except (OSError, ValueError, pa.ArrowException, msgspec.MsgspecError):
@@ -88,6 +95,7 @@ class Kept:
         incoming = self.root / INCOMING / key
         try:
             form.write(thing, incoming)
+            (incoming / CHECKSUMS).write_bytes(msgspec.json.encode(_checksums(incoming)))
             for file in incoming.iterdir():
                 sync(file)
             shutil.rmtree(self.root / key, ignore_errors=True)
@@ -130,6 +138,19 @@ class Kept:
             finally:
                 with suppress(OSError):  # kept, and so moved away
                     incoming.rmdir()
+
+
+def _checksums(folder: Path) -> dict[str, int]:
+    """CRC-32 of each file; read in blocks, as pages that are mapped would count as the worker's memory."""
+    return {file.name: _checksum(file) for file in folder.iterdir() if file.name != CHECKSUMS}
+
+
+def _checksum(path: Path) -> int:
+    checksum = 0
+    with path.open("rb", buffering=0) as file:
+        while block := file.read(BLOCK):
+            checksum = zlib.crc32(block, checksum)
+    return checksum
 
 
 def _write_table(table: pl.DataFrame, folder: Path) -> None:
