@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import product
+from pathlib import Path
 from secrets import token_hex
 from typing import Any
 
@@ -13,6 +14,7 @@ from forecastle.db import Database
 from forecastle.db.paging import BadCursor, write_cursor
 from forecastle.errors import BadInput
 from forecastle.registry import leaderboard, measures, models, removal
+from forecastle.registry.artifacts import ArtifactStore
 from forecastle.registry.errors import BadSort, BadStage
 from forecastle.registry.leaderboard import Filters
 from forecastle.registry.manifest import Manifest
@@ -108,6 +110,18 @@ async def test_each_filter_alone_and_all_together(database: Database, publish: P
     assert await listed(database, Filters(until=NOON)) == [early]
     assert await listed(database, Filters(name="nothing")) == []
     assert await listed(database, Filters(name="nothing"), sort="rmse") == []
+
+
+@pytest.mark.parametrize("text", ["", "\0", "\n"])
+async def test_a_text_that_says_nothing_is_no_filter_that_all_models_pass(
+    database: Database, tmp_path: Path, publish: Publish, text: str
+) -> None:
+    model = await publish()
+    with pytest.raises(BadInput, match="text: expected some letters to look for"):
+        await listed(database, Filters(text=text))
+    with pytest.raises(BadInput, match="text: expected some letters to look for"):
+        await removal.remove_all(database, ArtifactStore(tmp_path.as_uri()), Filters(text=text), confirmation="yes")
+    assert await listed(database) == [model]
 
 
 @pytest.mark.parametrize(("text", "found"), [("RID", 2), ("wine", 1), ("pric", 1), ("%", 0), ("_", 0), ("r\\", 0)])

@@ -45,7 +45,7 @@ class Filters:
     until: datetime | None = None
     """Made before this time."""
     text: str | None = None
-    """Part of the name, dataset, algorithm or a tag, in whatever letter case."""
+    """Part of the name, dataset or algorithm, in whatever letter case."""
 
 
 async def list_models(
@@ -120,7 +120,7 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
 
     Raises:
         BadStage: no such stage.
-        BadInput: no such task.
+        BadInput: no such task, or a text that would let every model through.
     """
     if filters.stage is not None:
         known_stage(filters.stage)
@@ -135,6 +135,8 @@ def conditions(filters: Filters) -> list[ColumnElement[bool]]:
     if filters.tag is not None:
         found.append(_among(ModelRow.id, select(TagRow.model_id).where(TagRow.tag == filters.tag)))
     if filters.text is not None:
+        if not filters.text.isprintable() or not filters.text:  # SQLite ends a pattern at NUL
+            raise BadInput.at("text", expected="some letters to look for", found=filters.text)
         searched = ModelRow.name + "\n" + ModelRow.dataset + "\n" + ModelRow.algorithm
         found.append(searched.icontains(filters.text, autoescape=True))
     return found
