@@ -20,6 +20,9 @@ HEADLINES: Mapping[Task, str] = {"classification": "log_loss", "regression": "rm
 
 SKILL = "skill"
 
+NOTHING = 1e-6
+"""A share of the naive loss that is no lead: what is left where rounding alone tells a model from a constant."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -32,8 +35,8 @@ class Verdict:
 
     @property
     def beats_it(self) -> bool:
-        """Whether the model is better than the best naive forecast; a tie is none."""
-        return self.value < self.baseline
+        """Whether the model is better than the best naive forecast; a tie to six digits is none."""
+        return self.value < self.baseline * (1.0 - NOTHING)
 
     @property
     def skill(self) -> float | None:
