@@ -1,5 +1,7 @@
 """A training from a table on disk to a stored model, and the traps on the way."""
 
+import json
+import zlib
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from training_desk import DAYS, DIRECTION, HEAT, QUICK, Desk, people, prices, we
 
 from forecastle.errors import BadInput
 from forecastle.features.errors import BadExpression, TooManyMissing
+from forecastle.features.kept import CHECKSUMS
 from forecastle.training import export
 from forecastle.training.errors import BadRecipe, ExportMismatch, LeakageFound, TooFewRows, TrainingFailed
 from forecastle.training.evaluate import evaluate
@@ -381,5 +384,7 @@ def test_the_proof_catches_kept_features_that_are_not_what_the_table_gives(desk:
     matrix = np.lib.format.open_memmap(values, mode="r+")
     matrix[300, 1] += 1e-9
     matrix.flush()
+    checksums = values.parent / CHECKSUMS
+    checksums.write_text(json.dumps(json.loads(checksums.read_text()) | {values.name: zlib.crc32(values.read_bytes())}))
     with pytest.raises(LeakageFound, match=r"features: mean7 at 2015-05-31.* was 12\.3"):
         desk.train(order)
