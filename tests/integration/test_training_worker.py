@@ -184,6 +184,20 @@ def test_nothing_is_fitted_on_what_lies_after_the_training_window(desk: Desk, al
     assert (one.learned.predict(matrix) == other.learned.predict(matrix)).all()
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"features": ["close", "far = mean(close, 5000)"]}, r"features: .* usable rows of .* lack far, found 0"),
+        ({"target": {"column": "close", "horizon": DAYS - 5}}, r"target: .* in which the label is known, found \d"),
+    ],
+    ids=["warm-up", "horizon"],
+)
+def test_a_table_without_usable_rows_says_what_took_them(desk: Desk, change: dict[str, Any], message: str) -> None:
+    document = {"features": ["close"], "algorithm": "ridge", "target": {"column": "close", "horizon": 1}, **change}
+    with pytest.raises(TooFewRows, match=message):
+        windows(desk.study(desk.order(desk.add("prices", prices()), document)))
+
+
 def test_a_category_of_the_test_window_is_unknown_to_its_model(desk: Desk) -> None:
     table = weather()
     table["sky"] = [

@@ -160,7 +160,7 @@ def test_an_embargo_of_days_lasts_that_long_after_the_test(clockwork: Clockwork,
 
 @given(how=walks | purged_folds, clockwork=clockworks())
 def test_every_window_has_enough_rows_or_the_error_names_a_field(how: Split, clockwork: Clockwork) -> None:
-    assert set() < outcome(how, clockwork) <= {"windows", "split.train", "split.test", "split.folds"}
+    assert set() < outcome(how, clockwork) <= {"windows", *(f"split.{name}" for name in ("train", "test", "folds", "embargo"))}
 
 
 @given(
@@ -324,7 +324,7 @@ def test_without_time_the_order_of_the_file_is_the_order() -> None:
             30,
             20,
             (
-                "split.train: expected at least 10 training rows in window 1, less 20 whose label lies in its test "
+                "split.test: expected at least 10 training rows in window 1, less 20 whose label lies in its test "
                 "stretch, found 4"
             ),
         ),
@@ -348,7 +348,7 @@ def test_without_time_the_order_of_the_file_is_the_order() -> None:
             40,
             4,
             (
-                "split.train: expected at least 10 training rows in window 1, less 4 whose label lies in its test "
+                "split.embargo: expected at least 10 training rows in window 1, less 4 whose label lies in its test "
                 "stretch and 12 under the embargo, found 4"
             ),
         ),

@@ -22,6 +22,7 @@ from forecastle.training.schemes import (
 from forecastle.training.spans import Span
 
 MIN_TRAIN_ROWS = 10
+MIN_ROWS = MIN_TRAIN_ROWS + 1
 MAX_WINDOWS = 10_000
 TIMED = ("chronological", "walk_forward", "calendar", "purged_kfold")
 """Kinds of split for a table with time."""
@@ -44,21 +45,30 @@ class Window:
     warm_up: int = 0
     """Rows of both stretches, and before the first, that lack the history which some feature needs."""
 
-    def checked(self, number: int) -> "Window":
+    def checked(self, number: int, how: Split) -> "Window":
         """The window, if it has enough rows.
 
+        Args:
+            number: how the message calls it.
+            how: the kind of split, which says what the field to change is called.
+
         Raises:
-            TooFewRows: it has not; `number` is how the message calls it.
+            TooFewRows: it has not.
         """
         if len(self.train) < MIN_TRAIN_ROWS:
             what = f"training rows in window {number}{self._left_out()}"
-            raise TooFewRows(self._blamed("train"), found=len(self.train), needed=MIN_TRAIN_ROWS, what=what)
+            raise TooFewRows(self._blamed("train", how), found=len(self.train), needed=MIN_TRAIN_ROWS, what=what)
         if not len(self.test):
-            raise TooFewRows(self._blamed("test"), found=0, needed=1, what=f"test rows in window {number}")
+            raise TooFewRows(self._blamed("test", how), found=0, needed=1, what=f"test rows in window {number}")
         return self
 
-    def _blamed(self, side: str) -> str:
-        return "where" if self.outside else f"split.{side}"
+    def _blamed(self, side: str, how: Split) -> str:
+        if self.outside:
+            return "where"
+        if self.embargoed and self.embargoed >= self.dropped:
+            return "split.embargo"
+        fields = (side, "test", "folds")
+        return f"split.{next(field for field in fields if hasattr(how, field))}"
 
     def _left_out(self) -> str:
         reasons = (
@@ -90,12 +100,12 @@ def split(
         TooFewRows: a window would be left without enough rows.
         BadRecipe: the kind of split does not fit the table.
     """
-    if rows < MIN_TRAIN_ROWS + 1:
-        raise TooFewRows("dataset", found=rows, needed=MIN_TRAIN_ROWS + 1, what="usable rows")
+    if rows < MIN_ROWS:
+        raise TooFewRows("dataset", found=rows, needed=MIN_ROWS, what="usable rows")
     check_kind(how, timed=clockwork is not None)
     windows: list[Window] = []
     for window in _windows(how, rows, clockwork, classes, seed):
-        windows.append(window.checked(len(windows) + 1))
+        windows.append(window.checked(len(windows) + 1, how))
         if len(windows) > MAX_WINDOWS:
             raise BadRecipe.at("split", expected=f"at most {MAX_WINDOWS:,} windows", found="more")
     return tuple(windows)

@@ -13,14 +13,15 @@ from forecastle.features.matrix import FeatureMatrix
 from forecastle.features.plan import FeaturePlan
 from forecastle.training.algorithms.fitted import Options
 from forecastle.training.arrays import Floats, Integers
-from forecastle.training.errors import BadRecipe
+from forecastle.training.errors import BadRecipe, TooFewRows
 from forecastle.training.fields import CalibrationKind
 from forecastle.training.fitting import FittedRows, fit_rows
 from forecastle.training.learn import Method
 from forecastle.training.recipe import Recipe
+from forecastle.training.schemes import Split
 from forecastle.training.settle import default_split, plans
-from forecastle.training.splits import Window, split
-from forecastle.training.study import Study, Tables, compute_features, find_samples, prepare_table
+from forecastle.training.splits import MIN_ROWS, Window, split
+from forecastle.training.study import Study, Tables, blamed, compute_features, find_samples, prepare_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,8 @@ class Steps:
             TooFewRows: a window is left without enough rows.
         """
         confined = (self.confine(study, window) for window in self.windows(study))
-        return tuple(window.checked(number) for number, window in enumerate(confined, start=1))
+        how = _split(study)
+        return tuple(window.checked(number, how) for number, window in enumerate(confined, start=1))
 
 
 def windows(study: Study) -> tuple[Window, ...]:
@@ -79,13 +81,20 @@ def windows(study: Study) -> tuple[Window, ...]:
         TooFewRows: a window is left without enough rows.
     """
     samples = study.samples
+    if len(samples.rows) < MIN_ROWS:
+        field, reason = blamed(study)
+        raise TooFewRows(field, found=len(samples.rows), needed=MIN_ROWS, what=f"usable rows{reason}")
     return split(
-        study.recipe.split or default_split(timed=samples.clockwork is not None),
+        _split(study),
         rows=len(samples.rows),
         clockwork=samples.clockwork,
         classes=samples.codes if samples.classes else None,
         seed=study.recipe.seed,
     )
+
+
+def _split(study: Study) -> Split:
+    return study.recipe.split or default_split(timed=study.samples.clockwork is not None)
 
 
 def confine(study: Study, window: Window) -> Window:

@@ -136,6 +136,17 @@ def find_samples(
     return Study(recipe, plan, target_plan, frame, samples, labels.current[rows], matrix, warm_up, where)
 
 
+def blamed(study: Study) -> tuple[str, str]:
+    """Of a study with hardly a usable row: the field of the recipe that took them, and how, to end a sentence with."""
+    height = study.frame.height
+    missing = _missing_numbers(study.plan, study.matrix) if study.recipe.missing == "drop" else {}
+    lacking = np.logical_or.reduce([*missing.values(), np.zeros(height, dtype=np.bool_)])
+    if not lacking.any() or lacking.sum() < height / 2:
+        return "target", f" of {height:,}, in which the label is known"
+    worst = max(missing, key=lambda name: int(missing[name].sum()))
+    return "features", f" of {height:,}, of which {missing[worst].sum():,} lack {worst}"
+
+
 def _missing_numbers(plan: FeaturePlan, matrix: FeatureMatrix) -> dict[str, Booleans]:
     """Where each feature is missing; a missing category is a category of its own."""
     columns = zip(plan.names, map(matrix.column, range(matrix.width)), strict=True)
