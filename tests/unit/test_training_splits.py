@@ -160,7 +160,11 @@ def test_an_embargo_of_days_lasts_that_long_after_the_test(clockwork: Clockwork,
 
 @given(how=walks | purged_folds, clockwork=clockworks())
 def test_every_window_has_enough_rows_or_the_error_names_a_field(how: Split, clockwork: Clockwork) -> None:
-    assert set() < outcome(how, clockwork) <= {"windows", *(f"split.{name}" for name in ("train", "test", "folds", "embargo"))}
+    assert (
+        set()
+        < outcome(how, clockwork)
+        <= {"windows", *(f"split.{name}" for name in ("train", "test", "folds", "embargo"))}
+    )
 
 
 @given(
