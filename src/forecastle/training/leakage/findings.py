@@ -43,7 +43,10 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Proof(msgspec.Struct, frozen=True):
-    """The outcome. Rows and features are those compared, values all numbers and texts that were held side by side."""
+    """The outcome. Rows and features are those compared, values the numbers and texts of tables and features.
+
+    What was fitted and predicted is compared as well, and not counted.
+    """
 
     cuts: int
     rows: int
