@@ -51,7 +51,7 @@ def day(instant: Any) -> str:
 @st.composite
 def clockworks(draw: st.DrawFn) -> Clockwork:
     """Some rows at one time, some after a gap; each label takes its own while to be known. In quarters of a day."""
-    gaps = draw(st.lists(st.integers(0, 3) | st.just(20), min_size=12, max_size=120))
+    gaps = draw(st.lists(st.integers(0, 3) | st.just(20), min_size=40, max_size=120))
     times = 1_000 * DAY + np.cumsum(gaps) * (DAY // 4)
     waits = draw(st.lists(st.integers(0, 8), min_size=len(gaps), max_size=len(gaps)))
     return Clockwork(times, times + np.array(waits) * (DAY // 4))
@@ -59,12 +59,13 @@ def clockworks(draw: st.DrawFn) -> Clockwork:
 
 rows_or_none = st.none() | st.integers(1, 30)
 spans = st.sampled_from(["1d", "2d", "1w", "30d", "1mo", "36h"])
+long_spans = st.sampled_from(["1w", "15d", "30d", "1mo"])
 walks = st.one_of(
-    st.builds(Chronological, kind=st.just("chronological"), test=st.floats(0.05, 0.9)),
+    st.builds(Chronological, kind=st.just("chronological"), test=st.floats(0.05, 0.6)),
     st.builds(
         WalkForward,
         kind=st.just("walk_forward"),
-        train=st.integers(5, 40),
+        train=st.integers(10, 40),
         test=st.integers(1, 20),
         step=rows_or_none,
         expanding=st.booleans(),
@@ -72,7 +73,7 @@ walks = st.one_of(
     st.builds(
         Calendar,
         kind=st.just("calendar"),
-        train=spans,
+        train=long_spans,
         test=spans,
         step=st.none() | spans,
         expanding=st.booleans(),

@@ -21,7 +21,9 @@ from forecastle.registry.models import Model
 from forecastle.registry.removal import Children, remove_all, remove_model
 from forecastle.types import Page
 
-app = typer.Typer(help="Trained models: leaderboard, comparison, lineage, stages, removal.", no_args_is_help=True)
+app = typer.Typer(
+    help="Trained models: leaderboard, comparison, reports, lineage, stages, removal.", no_args_is_help=True
+)
 
 IdOrName = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
 ModelId = Annotated[str, typer.Argument(help="As `models list` shows it.", show_default=False)]
