@@ -38,13 +38,22 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--update-snapshots", action="store_true", help="write tests/snapshots instead of comparing")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if _needs_cluster(item):
+            item.add_marker(pytest.mark.xdist_group("ray"))  # of test processes side by side only one starts a cluster
     if config.getoption("--real-data") is not None:
         return
     left_out = [item for item in items if item.get_closest_marker("real_data")]
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if not item.get_closest_marker("real_data")]
+
+
+def _needs_cluster(item: pytest.Item) -> bool:
+    parameters = getattr(item, "callspec", None)
+    return "ray_cluster" in getattr(item, "fixturenames", ()) or "ray" in (parameters.params.values() if parameters else ())
 
 
 @pytest.fixture

@@ -28,7 +28,9 @@ from forecastle.jobs.running import Running
 from forecastle.settings import JobSettings
 from forecastle.types import new_id
 
-POLL_S = 0.1
+POLL_S, IDLE_POLL_S = 0.1, 0.3
+IDLE_AFTER_S = 10.0
+"""Without anything to do for so long, it looks less often: an idle service is to cost next to nothing."""
 RETRY_S = 0.5
 BEATS_PER_LEASE = 3
 
@@ -65,6 +67,7 @@ class Runner:
         self._awake = asyncio.Event()
         self._books = Books(database, kinds, self.id, clock, max_attempts=settings.max_attempts)
         self._next_beat_s = clock.monotonic_s()
+        self._busy_at_s = self._next_beat_s
         self._cut_off = False
         self._steers = [kind.steer for kind in kinds.values() if kind.steer]
         self._steer_soon = False
@@ -111,7 +114,7 @@ class Runner:
             self._lifeline.cut()
 
     def wake(self) -> None:
-        """Look at the queue now instead of within a tenth of a second."""
+        """Look at the queue now instead of within a tenth of a second, or three of an idle one."""
         self._awake.set()
 
     async def run_forever(self, stop: asyncio.Event) -> None:
@@ -142,8 +145,14 @@ class Runner:
 
     async def _pause(self) -> None:
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._awake.wait(), RETRY_S if self._cut_off else POLL_S)
+            await asyncio.wait_for(self._awake.wait(), self._wait_s())
         self._awake.clear()
+
+    def _wait_s(self) -> float:
+        if self._cut_off:
+            return RETRY_S
+        idle_s = self._clock.monotonic_s() - self._busy_at_s
+        return IDLE_POLL_S if idle_s > IDLE_AFTER_S else POLL_S
 
     async def _look(self) -> bool:
         """One round; whether there is anything left to do."""
@@ -157,6 +166,8 @@ class Runner:
         if self._cut_off:
             log.info("the database is back")
         self._cut_off = False
+        if busy:
+            self._busy_at_s = self._clock.monotonic_s()
         return busy
 
     async def _round(self) -> bool:
