@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecastle.auth import users
+from forecastle.auth.callers import Callers
 from forecastle.auth.keys import signing_key
 from forecastle.auth.passwords import Passwords, open_passwords
 from forecastle.auth.tokens import Tokens
@@ -48,6 +49,7 @@ class Services(Stores):
 
     metrics: Metrics
     serving: "Serving"
+    callers: Callers
     job_feed: JobFeed
 
 
@@ -104,6 +106,7 @@ async def open_services(settings: Settings, *, clock: Clock | None = None) -> As
             tokens=stores.tokens,
             metrics=metrics,
             serving=serving,
+            callers=Callers(stores.database, stores.tokens, stores.clock),
             job_feed=JobFeed(stores.database),
         )
 

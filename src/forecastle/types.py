@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Generic, TypeAlias, TypeVar
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
@@ -24,6 +25,13 @@ class Page(Generic[Item]):
 
 
 _CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
+_PAIRS = tuple(first + second for first in _CROCKFORD for second in _CROCKFORD)
+_SHIFTS = tuple(range(70, -1, -10))
+
+
+@lru_cache(maxsize=4)
+def _encode_ms(ms: int) -> str:
+    return "".join([_PAIRS[ms >> shift & 1023] for shift in range(40, -1, -10)])
 
 
 def new_id(now: datetime) -> str:
@@ -31,8 +39,9 @@ def new_id(now: datetime) -> str:
 
     Identifiers sort by the time of their creation, so they make good primary keys. Layout: the ULID specification.
     """
-    number = int(now.timestamp() * 1000) << 80 | int.from_bytes(os.urandom(10))
-    return "".join(_CROCKFORD[number >> shift & 31] for shift in range(125, -1, -5))
+    ms, drawn = int(now.timestamp() * 1000), int.from_bytes(os.urandom(10))
+    random = "".join([_PAIRS[drawn >> shift & 1023] for shift in _SHIFTS])
+    return _encode_ms(ms) + random
 
 
 def is_storable(text: str) -> bool:

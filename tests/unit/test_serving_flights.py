@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from forecastle.serving.flights import Flights
+from forecastle.flights import Flights
 
 
 class Work:

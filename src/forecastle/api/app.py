@@ -7,6 +7,7 @@ from starlette.types import ASGIApp
 
 from forecastle import __version__
 from forecastle.api import aliases, docs, problems
+from forecastle.api.fast_door import FastDoor
 from forecastle.api.middleware import RequestFrame
 from forecastle.api.problems import Problem
 from forecastle.api.query import STRICT
@@ -75,10 +76,11 @@ def application(services: Services) -> ASGIApp:
     """
     app = build_app()
     app.state.services = services
-    return RequestFrame(
+    framed = RequestFrame(
         app,
         settings=services.settings.server,
         metrics=services.metrics,
         clock=services.clock,
         upload_bytes=services.settings.data.max_upload_bytes,
     )
+    return FastDoor(framed, services)

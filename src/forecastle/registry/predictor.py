@@ -79,6 +79,16 @@ class Predictor:
             raise BadFeatures(problems=problems[:MAX_PROBLEMS])
         return matrix
 
+    def encode_one(self, row: Row) -> Matrix:
+        """One row as `encode` gives it, [1, F]."""
+        if self._numeric and type(row) is list and len(row) == len(self._codes) and _NUMBERS.issuperset(map(type, row)):
+            try:
+                if math.isfinite(sum(row)):
+                    return np.array([row], dtype=np.float64)
+            except OverflowError:
+                pass
+        return self.encode([row])
+
     def predict(self, matrix: Matrix) -> Output:
         """One answer per row of `matrix`, [N, F] as `encode` makes it.
 
@@ -86,7 +96,7 @@ class Predictor:
             BadFeatures: the features are so large that the model's answer is not a finite number.
         """
         answer: Matrix = self._session.run(self._outputs, {"features": matrix})[0]
-        if not np.isfinite(answer).all():
+        if not math.isfinite(answer.sum()) and not np.isfinite(answer).all():
             problem = FieldProblem("features", "numbers for which the model has a finite answer")
             message = "these features are so far out of range that the model gives no finite answer"
             raise BadFeatures(message, problems=[problem])
@@ -133,13 +143,13 @@ class Predictor:
 
     def _all_numbers(self, rows: Sequence[Sequence[object]]) -> Matrix | None:
         """The rows if every value is a plain finite number: the usual case, without a loop over values in Python."""
-        if not all(_NUMBERS.issuperset(map(type, row)) for row in rows):
-            return None
         try:
-            matrix = np.array(rows, dtype=np.float64).reshape(len(rows), len(self._codes))
+            for row in rows:
+                if not _NUMBERS.issuperset(map(type, row)) or not math.isfinite(sum(row)):  # type: ignore[arg-type]
+                    return None
+            return np.array(rows, dtype=np.float64).reshape(len(rows), len(self._codes))
         except OverflowError:
             return None
-        return matrix if np.isfinite(matrix).all() else None
 
     def _number(self, position: int, value: object) -> float | None:
         """The value as the graph takes it; None if it cannot be used."""

@@ -23,7 +23,7 @@ from forecastle.features.targets import plan_target
 from forecastle.features.tokens import quote_name
 from forecastle.registry.manifest import Manifest, Regime
 from forecastle.serving.errors import BadMoment
-from forecastle.serving.flights import Flights
+from forecastle.flights import Flights
 from forecastle.types import is_storable
 
 MAX_FRAMES = 4

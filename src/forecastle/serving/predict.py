@@ -31,6 +31,7 @@ from forecastle.serving.prediction import (
 from forecastle.serving.residents import Chosen
 from forecastle.types import new_id
 
+_ENCODER = msgspec.json.Encoder()
 INLINE_ROWS = 16
 """So few rows are answered sooner here than by a thread."""
 
@@ -47,8 +48,8 @@ class Caller:
 async def predict(serving: Serving, row: Row, *, model: str | None, caller: Caller) -> Prediction:
     """The prediction for one row: see `predict_many`."""
     started = serving.clock.monotonic_s()
-    chosen = await serving.residents.choose(model)
-    return (await _predict(serving, chosen, [_Question(row)], caller, label="features", started=started))[0]
+    chosen = serving.residents.held(model) or await serving.residents.choose(model)
+    return await _predict_one(serving, chosen, _Question(row), caller, started)
 
 
 async def predict_many(
@@ -96,10 +97,10 @@ async def predict_at(serving: Serving, moment: Moment, *, model: str | None, cal
     sight = await serving.frames.look(chosen.predictor.manifest, moment)
     asked = {"key": moment.key, "time": moment.time.isoformat(), "given": moment.given}
     question = _Question(sight.features, asked, sight.current, sight.as_of, sight.warnings)
-    return (await _predict(serving, chosen, [question], caller, label="features", started=started))[0]
+    return await _predict_one(serving, chosen, question, caller, started)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Question:
     """A row, and what is known of it beside its features."""
 
@@ -111,6 +112,25 @@ class _Question:
     as_of: datetime | None = None
     """Time of the newest row that its features were computed from."""
     warnings: tuple[str, ...] = ()
+
+
+async def _predict_one(
+    serving: Serving, chosen: Chosen, question: "_Question", caller: Caller, started: float
+) -> Prediction:
+    matrix = chosen.predictor.encode_one(question.row)
+    key = chosen.model.id, matrix.tobytes()
+    known = serving.answers.recall(key)
+    answer = known or answers.read_output(chosen.predictor.predict(matrix))[0]
+    if known is None:
+        serving.answers.keep(key, answer)
+    clock = serving.clock
+    latency_ms = round((clock.monotonic_s() - started) * 1000, 3)
+    prediction = _prediction(
+        chosen, question, answer, cached=known is not None, now=clock.now(), latency_ms=latency_ms
+    )
+    await serving.history.append(_record(caller, question, prediction))
+    serving.metrics.predicted(model=chosen.model.name, cached=prediction.cached)
+    return prediction
 
 
 async def _predict(
@@ -158,7 +178,7 @@ def _prediction(
         prediction=answer.value,
         confidence=max(answer.probabilities, default=None),
         probabilities=probabilities,
-        model=_name(model),
+        model=chosen.name,
         model_version=model.version,
         cached=cached,
         latency_ms=latency_ms,
@@ -168,7 +188,7 @@ def _prediction(
         features=question.row if question.moment and isinstance(question.row, dict) else None,
         as_of=question.as_of,
         fallback=Fallback(_name(chosen.preferred), chosen.reason or "") if chosen.preferred else None,
-        warnings=(*question.warnings, *_unseen(chosen.predictor, question.row)),
+        warnings=question.warnings + _unseen(chosen.predictor, question.row),
     )
 
 
@@ -203,8 +223,8 @@ def _in_target_units(manifest: Manifest, values: list[float], current: float | N
     return values if all(map(math.isfinite, values)) else None
 
 
-def _unseen(predictor: Predictor, row: Row) -> list[str]:
-    return [f"{name}: this category was not seen in training" for name in predictor.unseen(row)]
+def _unseen(predictor: Predictor, row: Row) -> tuple[str, ...]:
+    return tuple([f"{name}: this category was not seen in training" for name in predictor.unseen(row)])
 
 
 def _record(caller: Caller, question: _Question, prediction: Prediction) -> Record:
@@ -231,7 +251,7 @@ def _record(caller: Caller, question: _Question, prediction: Prediction) -> Reco
 def _input(question: _Question) -> str:
     moment = question.moment or {}
     try:
-        return _json({"features": question.row, **moment})
+        return _json({"features": question.row, **moment} if moment else {"features": question.row})
     except OverflowError:  # an integer of more than 64 bits: stored as the float that the model saw
         return _json({"features": _short(question.row), **moment})
 
@@ -243,4 +263,4 @@ def _short(row: Row) -> Row:
 
 
 def _json(value: object) -> str:
-    return msgspec.json.encode(value).decode()
+    return _ENCODER.encode(value).decode()

@@ -1,7 +1,7 @@
 """Which model answers, loaded and kept ready."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import structlog
@@ -15,7 +15,8 @@ from forecastle.registry.errors import ModelNotFound, ModelUnusable
 from forecastle.registry.models import Model
 from forecastle.registry.predictor import Predictor
 from forecastle.serving.errors import NoModel
-from forecastle.serving.flights import Flights
+from forecastle.serving.prediction import ModelName
+from forecastle.flights import Flights
 
 log = structlog.get_logger("forecastle.serving")
 
@@ -34,6 +35,10 @@ class Chosen:
     """The newer version that should have answered, but cannot be loaded."""
     reason: str | None = None
     """Why it cannot."""
+    name: ModelName = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "name", ModelName(self.model.id, self.model.name, self.model.version))
 
 
 class ResidentModels:
@@ -48,6 +53,11 @@ class ResidentModels:
         self._troubles: dict[str, str] = {}
         self._flights = Flights()
 
+    def held(self, wanted: str | None) -> Chosen | None:
+        """What `choose` would give, if it was settled within the last second."""
+        held = self._choices.get(wanted)
+        return held[1] if held is not None and self._clock.monotonic_s() < held[0] else None
+
     async def choose(self, wanted: str | None) -> Chosen:
         """The model for an id, a name or nothing, by `registry.models.resolve`; loaded.
 
@@ -58,10 +68,7 @@ class ResidentModels:
             NoModel: nothing was named, and there is no model.
             ModelUnusable: neither it nor any earlier version can be loaded.
         """
-        held = self._choices.get(wanted)
-        if held is not None and self._clock.monotonic_s() < held[0]:
-            return held[1]
-        return await self._flights.once(("choose", wanted), partial(self._choose, wanted))
+        return self.held(wanted) or await self._flights.once(("choose", wanted), partial(self._choose, wanted))
 
     def forget_choices(self) -> None:
         """Look models up anew: one was published, promoted or removed."""

@@ -12,6 +12,8 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
+        self._routes: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._models: dict[tuple[str, bool], Counter] = {}
         self._requests = Counter(
             "forecastle_requests",
             "Answered requests by method, route and status.",
@@ -44,12 +46,19 @@ class Metrics:
 
     def request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count and time one answered request; `route` is the template, so that ids do not multiply the series."""
-        self._requests.labels(method, route, str(status)).inc()
-        self._request_seconds.labels(method, route).observe(seconds)
+        key = method, route, status
+        if key not in self._routes:
+            self._routes[key] = self._requests.labels(method, route, str(status)), self._request_seconds.labels(method, route)
+        counter, histogram = self._routes[key]
+        counter.inc()
+        histogram.observe(seconds)
 
     def predicted(self, *, model: str, cached: bool, count: int = 1) -> None:
         """Count predictions of a model."""
-        self._predictions.labels(model, str(cached).lower()).inc(count)
+        key = model, cached
+        if key not in self._models:
+            self._models[key] = self._predictions.labels(model, str(cached).lower())
+        self._models[key].inc(count)
 
     def jobs(self, counts: Mapping[str, int]) -> None:
         """How many jobs there are in each status."""

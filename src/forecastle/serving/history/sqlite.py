@@ -2,10 +2,11 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
-from functools import partial
+from functools import cache, partial
+from itertools import chain
 from typing import TypeVar
 
 import msgspec
@@ -16,8 +17,8 @@ from forecastle.serving.history.record import COLUMNS, Record
 T = TypeVar("T")
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
-# the columns are named in this code, not by anybody
-INSERT = f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES ({', '.join('?' * len(COLUMNS))})"  # noqa: S608
+PIECES = (256, 64, 16, 4, 1)
+"""Rows of one statement. A statement is one step of SQLite, and each step lets go of the interpreter and waits for it."""
 REFUSALS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -78,7 +79,8 @@ class SqliteStore:
             raise sqlite3.OperationalError("not connected")
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._connection.executemany(INSERT, map(_row, records))
+            for piece in _pieces(records):
+                self._connection.execute(_insert(len(piece)), list(chain.from_iterable(map(_row, piece))))
             self._connection.execute("COMMIT")
         finally:
             if self._connection.in_transaction:
@@ -88,6 +90,21 @@ class SqliteStore:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
+
+
+def _pieces(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    start = 0
+    for size in PIECES:
+        while len(records) - start >= size:
+            yield records[start : start + size]
+            start += size
+
+
+@cache
+def _insert(rows: int) -> str:
+    # the columns are named in this code, not by anybody
+    values = ", ".join([f"({', '.join('?' * len(COLUMNS))})"] * rows)
+    return f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES {values}"  # noqa: S608
 
 
 def _row(record: Record) -> tuple[object, ...]:

@@ -15,6 +15,8 @@ from forecastle.settings import ServingSettings
 
 log = structlog.get_logger("forecastle.history")
 
+ALARMS = 20
+"""How often within the time that a prediction may wait somebody looks whether one has."""
 FIRST_RETRY_S = 0.05
 LAST_RETRY_S = 2.0
 
@@ -56,6 +58,8 @@ class HistoryWriter:
         self._limit = settings.history_queue_rows
         self._timeout_s = settings.history_timeout_s
         self._queue: list[_Entry] = []
+        self._group: Sequence[_Entry] = ()
+        self._alarm: asyncio.TimerHandle | None = None
         self._waiting_rows = 0
         self._wake = asyncio.Event()
         self._closing = asyncio.Event()
@@ -89,6 +93,8 @@ class HistoryWriter:
         self._wake.set()
         if self._task is not None:
             await self._task
+        if self._alarm is not None:
+            self._alarm.cancel()
         await self._store.close()
 
     async def append(self, *records: Record) -> None:
@@ -109,11 +115,22 @@ class HistoryWriter:
         self._queue.append(entry)
         self._waiting_rows += len(records)
         self._wake.set()
-        deadline = asyncio.get_running_loop().call_later(self._timeout_s, entry.expire, self._timeout_s)
-        try:
-            await entry.committed
-        finally:
-            deadline.cancel()
+        if self._alarm is None:
+            self._set_alarm()
+        await entry.committed
+
+    def _set_alarm(self) -> None:
+        self._alarm = asyncio.get_running_loop().call_later(self._timeout_s / ALARMS, self._expire)
+
+    def _expire(self) -> None:
+        """Fail what has waited for too long."""
+        self._alarm = None
+        latest_s = asyncio.get_running_loop().time() - self._timeout_s * (1 - 1 / ALARMS)
+        for entry in (*self._group, *self._queue):
+            if entry.since_s <= latest_s:
+                entry.fail(HistoryUnavailable(f"the prediction was not committed within {self._timeout_s:g} s"))
+        if self._group or self._queue:
+            self._set_alarm()
 
     async def _run(self) -> None:
         while not (self._closing.is_set() and not self._queue):
@@ -122,13 +139,14 @@ class HistoryWriter:
                 continue
             await self._wake.wait()
             self._wake.clear()
-            group = self._take()
+            group = self._group = self._take()
             try:
                 await self._commit(group)
             except Exception as error:  # the writer outlives whatever happens to a group
                 log.exception("predictions were not stored", rows=sum(len(entry.records) for entry in group))
                 self._fail_pending(error, group)
             finally:
+                self._group = ()
                 self._waiting_rows -= sum(len(entry.records) for entry in group)
 
     def _take(self) -> list["_Entry"]:
@@ -181,18 +199,17 @@ class HistoryWriter:
 class _Entry:
     """What one caller appended, and the promise made to it."""
 
-    __slots__ = ("committed", "records")
+    __slots__ = ("committed", "records", "since_s")
 
     def __init__(self, records: Sequence[Record]) -> None:
         self.records = records
-        self.committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        self.since_s = loop.time()
+        self.committed: asyncio.Future[None] = loop.create_future()
 
     def succeed(self) -> None:
         if not self.committed.done():
             self.committed.set_result(None)
-
-    def expire(self, timeout_s: float) -> None:
-        self.fail(HistoryUnavailable(f"the prediction was not committed within {timeout_s:g} s"))
 
     def fail(self, error: Exception) -> None:
         if not self.committed.done():
