@@ -72,15 +72,14 @@ def build_app() -> FastAPI:
 def application(services: Services) -> ASGIApp:
     """The application over running services, inside the frame that every request passes.
 
-    The fast door for predictions will stand between the frame and the routes.
+    The fast door for predictions stands between the frame and the routes.
     """
     app = build_app()
     app.state.services = services
-    framed = RequestFrame(
-        app,
+    return RequestFrame(
+        FastDoor(app, services),
         settings=services.settings.server,
         metrics=services.metrics,
         clock=services.clock,
         upload_bytes=services.settings.data.max_upload_bytes,
     )
-    return FastDoor(framed, services)

@@ -1,107 +1,141 @@
-"""The fast door: predictions whose request is as it should be, without the routes in between. Pure ASGI.
+"""The fast door: predictions by vector or by name, without what general routes cost. Pure ASGI.
 
-Whatever is unusual about a request - a header, a body, who asks - goes through the ordinary door, which is handed the
-request as it came. So the two doors cannot differ in what they refuse, and how.
+Whatever is unusual about a request - its headers, its query, a body that cannot be used - goes through the ordinary
+door, which is handed the request as it came. So the doors cannot differ in what they refuse, nor in how.
 """
 
-import re
-from collections.abc import Awaitable, Callable
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from types import SimpleNamespace
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
+from fastapi import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from forecastle.auth.users import User
+from forecastle.api.problems import on_forecastle_error
+from forecastle.api.routes.predictions import batch_answer
 from forecastle.bootstrap import Services
 from forecastle.errors import ForecastleError
-from forecastle.serving.predict import Caller, predict
-from forecastle.types import new_id
+from forecastle.serving.predict import Caller, predict, predict_many
 
-PATHS = frozenset({"/api/v1/predict", "/predict"})
 JSON = b"application/json"
-ACCEPTED_REQUEST_ID = re.compile(rb"[A-Za-z0-9._\-]{1,128}")
+BEARER = b"Bearer "
+
+Row: TypeAlias = list[Any] | dict[str, Any]
+Name: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 
 
-class Question(msgspec.Struct, forbid_unknown_fields=True):
-    """A request for one row."""
+class OneRow(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request for one row."""
 
-    features: list[Any] | dict[str, Any]
-    model: str | None = None
+    features: Row
+    model: Name | None = None
+
+
+class Rows(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a request for several."""
+
+    samples: list[Row]
+    model: Name | None = None
+
+
+Ask: TypeAlias = Callable[[Services, Any, Caller], Awaitable[object]]
+
+
+async def _ask_one(services: Services, body: OneRow, caller: Caller) -> object:
+    return await predict(services.serving, body.features, model=body.model, caller=caller)
+
+
+async def _ask_many(services: Services, body: Rows, caller: Caller) -> object:
+    return batch_answer(await predict_many(services.serving, body.samples, model=body.model, caller=caller))
+
+
+class _Window:
+    """One kind of request: how its body is read, and what is asked."""
+
+    def __init__(self, path: str, body: type[msgspec.Struct], ask: Ask) -> None:
+        self.route = SimpleNamespace(path=path)
+        """What the measurements call it."""
+        self.decode = msgspec.json.Decoder(body).decode
+        self.ask = ask
+
+
+WINDOWS: Mapping[str, _Window] = {
+    window.route.path: window
+    for window in (
+        _Window("/api/v1/predict", OneRow, _ask_one),
+        _Window("/predict", OneRow, _ask_one),
+        _Window("/api/v1/batch-predict", Rows, _ask_many),
+        _Window("/batch-predict", Rows, _ask_many),
+        _Window("/predict/batch", Rows, _ask_many),
+    )
+}
 
 
 class FastDoor:
-    """Answers the usual prediction itself and leaves the rest to `app`."""
+    """Answers the usual request for predictions itself and leaves every other to `app`, the ordinary door."""
 
     def __init__(self, app: ASGIApp, services: Services) -> None:
         self.app = app
         self._services = services
-        self._clock = services.clock
-        self._limit = services.settings.server.max_body_bytes
-        self._questions = msgspec.json.Decoder(Question)
-        self._answers = msgspec.json.Encoder()
+        self._encode = msgspec.json.Encoder().encode
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if scope["type"] != "http" or scope["path"] not in PATHS or scope["method"] != "POST":
-            return await self.app(scope, receive, send)
-        started = self._clock.monotonic_s()
-        message = await receive()
-        body = message.get("body", b"")
-        token, request_id, plain = _headers(scope["headers"])
-        if plain and token is not None and not message.get("more_body", False) and len(body) <= self._limit:
-            answer = await self._answer(body, token, request_id)
-            if answer is not None:
-                return await self._send(scope, send, answer, request_id, started)
-        await self.app(scope, _replay(message, receive), send)
-
-    async def _answer(self, body: bytes, token: str, request_id: str) -> bytes | None:
+        window = WINDOWS.get(scope["path"]) if scope["type"] == "http" else None
+        token = _token(scope) if window is not None else None
+        if window is None or token is None:
+            await self.app(scope, receive, send)
+            return
+        first = await receive()
+        body = None if first.get("more_body") else _read(window, first.get("body", b""))
+        if body is None:
+            await self.app(scope, _again(first, receive), send)
+            return
+        scope["route"] = window.route
         try:
-            question = self._questions.decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-        user = self._services.callers.recall(token)
-        try:
-            if user is None:
-                user = await self._services.callers.identify(token)
-            caller = Caller(user.id, request_id)
-            prediction = await predict(self._services.serving, question.features, model=question.model, caller=caller)
-        except ForecastleError:
-            return None
-        return self._answers.encode(prediction)
-
-    async def _send(self, scope: Scope, send: Send, body: bytes, request_id: str, started: float) -> None:
-        seconds = self._clock.monotonic_s() - started
-        headers = [
-            (b"content-length", b"%d" % len(body)),
-            (b"content-type", JSON),
-            (b"x-request-id", request_id.encode()),
-            (b"server-timing", b"app;dur=%.2f" % (seconds * 1000)),
-            (b"x-content-type-options", b"nosniff"),
-        ]
+            answer = await self._answer(window, body, token, scope["state"]["request_id"])
+        except ForecastleError as error:
+            refusal = await on_forecastle_error(Request(scope, receive), error)
+            await refusal(scope, receive, send)
+            return
+        headers = [(b"content-length", b"%d" % len(answer)), (b"content-type", JSON)]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-        self._services.metrics.request(method="POST", route=scope["path"], status=200, seconds=seconds)
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _answer(self, window: _Window, body: msgspec.Struct, token: str, request_id: str) -> bytes:
+        callers = self._services.callers
+        user = callers.recall(token) or await callers.identify(token)
+        return self._encode(await window.ask(self._services, body, Caller(user.id, request_id)))
 
 
-def _headers(headers: list[tuple[bytes, bytes]]) -> tuple[str | None, str, bool]:
-    token = request_id = None
-    plain = False
-    for name, value in headers:
+def _token(scope: Scope) -> str | None:
+    """The bearer token of a request whose every header is as usual; None sends it to the ordinary door."""
+    if scope["method"] != "POST" or scope["query_string"]:
+        return None
+    token, plain = None, False
+    for name, value in scope["headers"]:
         if name == b"authorization":
-            if value[:7] == b"Bearer ":
-                token = value[7:].decode("latin-1")
+            if token is not None or not value.startswith(BEARER):
+                return None
+            token = value[len(BEARER) :].decode("latin-1")
         elif name == b"content-type":
             plain = value == JSON
-        elif name == b"x-request-id" and ACCEPTED_REQUEST_ID.fullmatch(value):
-            request_id = value.decode()
-    return token, request_id or "", plain
+    return token if plain else None
 
 
-def _replay(first: Message, receive: Receive) -> Receive:
+def _read(window: _Window, body: bytes) -> msgspec.Struct | None:
+    try:
+        return window.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _again(first: Message, receive: Receive) -> Receive:
     """The request's messages from the first on."""
     left = [first]
 
-    async def again() -> Message:
+    async def receive_again() -> Message:
         return left.pop() if left else await receive()
 
-    return again
+    return receive_again

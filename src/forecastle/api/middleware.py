@@ -1,12 +1,13 @@
 """What surrounds every request: identity, size limit, measurement, and an answer even to a bug. Pure ASGI."""
 
 import re
+from collections.abc import Iterable
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars, reset_contextvars
 
 from forecastle.api.problems import BUG, problem_response
 from forecastle.api.streams import MEDIA_TYPE
@@ -18,6 +19,7 @@ from forecastle.types import new_id
 log = structlog.get_logger("forecastle.api")
 
 ACCEPTED_REQUEST_ID = re.compile(r"[A-Za-z0-9._\-]{1,128}")
+STREAM = MEDIA_TYPE.encode()
 UNMEASURED_ROUTE = "unmatched"
 
 
@@ -39,7 +41,8 @@ class RequestFrame:
             await self.app(scope, receive, send)
             return
         started = self.clock.monotonic_s()
-        request_id = self._request_id(scope)
+        declared, given = _facts(scope)
+        request_id = given if ACCEPTED_REQUEST_ID.fullmatch(given) else new_id(self.clock.now())
         scope.setdefault("state", {})["request_id"] = request_id
         status = 0
         answered: float | None = None
@@ -48,24 +51,29 @@ class RequestFrame:
             nonlocal status, answered
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                if headers.get("Content-Type", "").startswith(MEDIA_TYPE):  # such an answer lasts as long as it likes
-                    answered = self.clock.monotonic_s()
-                headers["X-Request-ID"] = request_id
-                headers["Server-Timing"] = f"app;dur={(self.clock.monotonic_s() - started) * 1000:.2f}"
-                headers["X-Content-Type-Options"] = "nosniff"
+                now = self.clock.monotonic_s()
+                if _is_stream(message["headers"]):  # such an answer lasts as long as it likes
+                    answered = now
+                message["headers"] = [
+                    *message["headers"],
+                    (b"x-request-id", request_id.encode()),
+                    (b"server-timing", b"app;dur=%.2f" % ((now - started) * 1000)),
+                    (b"x-content-type-options", b"nosniff"),
+                ]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._limited(scope, receive, send_framed)
-            except Exception:  # the edge of the process: whatever escaped becomes a 500 and a log line
-                log.exception("request failed", path=scope["path"])
-                if status == 0:
-                    await self._answer_bug(scope, send_framed)
-            self._measure(scope, status or 500, (answered or self.clock.monotonic_s()) - started)
+        bound = bind_contextvars(request_id=request_id)
+        try:
+            await self._limited(scope, receive, send_framed, declared)
+        except Exception:  # the edge of the process: whatever escaped becomes a 500 and a log line
+            log.exception("request failed", path=scope["path"])
+            if status == 0:
+                await self._answer_bug(scope, send_framed)
+        finally:
+            reset_contextvars(**bound)
+        self._measure(scope, status or 500, (answered or self.clock.monotonic_s()) - started)
 
-    async def _limited(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _limited(self, scope: Scope, receive: Receive, send: Send, declared: bytes) -> None:
         limit = self.upload_bytes if _is_upload(scope) else self.settings.max_body_bytes
         too_large = HTTPException(413, f"the body exceeds {limit:,} bytes")
         seen = 0
@@ -78,7 +86,6 @@ class RequestFrame:
                 raise too_large
             return message
 
-        declared = Headers(scope=scope).get("content-length", "0")
         if declared.isdigit() and int(declared) > limit:
             answer = _problem(scope, 413, "TOO_LARGE", too_large.detail)
             await answer(scope, receive, send)
@@ -88,15 +95,26 @@ class RequestFrame:
     async def _answer_bug(self, scope: Scope, send: Send) -> None:
         await _problem(scope, 500, "INTERNAL_ERROR", BUG)(scope, _nothing, send)
 
-    def _request_id(self, scope: Scope) -> str:
-        given = Headers(scope=scope).get("x-request-id", "")
-        return given if ACCEPTED_REQUEST_ID.fullmatch(given) else new_id(self.clock.now())
-
     def _measure(self, scope: Scope, status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", UNMEASURED_ROUTE)
         self.metrics.request(method=scope["method"], route=route, status=status, seconds=seconds)
         if seconds > self.settings.slow_request_s:
             log.warning("slow request", method=scope["method"], route=route, seconds=round(seconds, 3))
+
+
+def _facts(scope: Scope) -> tuple[bytes, str]:
+    """The declared length and the request id that came along, if they did."""
+    length = given = None
+    for name, value in scope["headers"]:
+        if name == b"content-length" and length is None:
+            length = value
+        elif name == b"x-request-id" and given is None:
+            given = value
+    return length or b"0", (given or b"").decode("latin-1")
+
+
+def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-type" and value.startswith(STREAM) for name, value in headers)
 
 
 def _is_upload(scope: Scope) -> bool:

@@ -103,13 +103,14 @@ def problem_response(
 
 def install(app: FastAPI) -> None:
     """Make every error of `app` a problem response."""
-    app.add_exception_handler(ForecastleError, _on_forecastle_error)
+    app.add_exception_handler(ForecastleError, on_forecastle_error)
     app.add_exception_handler(RequestValidationError, _on_validation_error)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(Exception, _on_bug)
 
 
-async def _on_forecastle_error(request: Request, error: Exception) -> Response:
+async def on_forecastle_error(request: Request, error: Exception) -> Response:
+    """The answer to an error of ours."""
     assert isinstance(error, ForecastleError)  # noqa: S101 - registered for this class alone
     status = status_of(error)
     detail, headers = error.message, {}
@@ -132,13 +133,13 @@ async def _on_bug(request: Request, _error: Exception) -> Response:
 async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class alone
     wrong = bodies.unfit(request, error) or BadInput(problems=field_problems(request, error))
-    return await _on_forecastle_error(request, wrong)
+    return await on_forecastle_error(request, wrong)
 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     if unreadable := bodies.unreadable(request, error):
-        return await _on_forecastle_error(request, unreadable)
+        return await on_forecastle_error(request, unreadable)
     detail, headers = str(error.detail), dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(_allowed(request))

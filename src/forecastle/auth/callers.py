@@ -37,7 +37,9 @@ class Callers:
             Unauthenticated: the token is invalid or expired, or the account was removed.
             Unavailable: the database cannot be asked.
         """
-        return self.recall(token) or await self._flights.once(token, partial(self._identify, token))
+        if (user := self.recall(token)) is not None:
+            return user
+        return await self._flights.once(token, partial(self._identify, token))
 
     def forget(self) -> None:
         """Look everybody up anew: an account was changed or removed."""

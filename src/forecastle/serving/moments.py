@@ -21,9 +21,9 @@ from forecastle.features.errors import NoSuchRow
 from forecastle.features.plan import FeaturePlan
 from forecastle.features.targets import plan_target
 from forecastle.features.tokens import quote_name
+from forecastle.flights import Flights
 from forecastle.registry.manifest import Manifest, Regime
 from forecastle.serving.errors import BadMoment
-from forecastle.flights import Flights
 from forecastle.types import is_storable
 
 MAX_FRAMES = 4

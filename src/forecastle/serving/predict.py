@@ -125,9 +125,7 @@ async def _predict_one(
         serving.answers.keep(key, answer)
     clock = serving.clock
     latency_ms = round((clock.monotonic_s() - started) * 1000, 3)
-    prediction = _prediction(
-        chosen, question, answer, cached=known is not None, now=clock.now(), latency_ms=latency_ms
-    )
+    prediction = _prediction(chosen, question, answer, cached=known is not None, now=clock.now(), latency_ms=latency_ms)
     await serving.history.append(_record(caller, question, prediction))
     serving.metrics.predicted(model=chosen.model.name, cached=prediction.cached)
     return prediction

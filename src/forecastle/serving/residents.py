@@ -8,6 +8,7 @@ import structlog
 
 from forecastle.clock import Clock
 from forecastle.db import Database
+from forecastle.flights import Flights
 from forecastle.registry import models
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.registry.describe import read_manifest
@@ -16,7 +17,6 @@ from forecastle.registry.models import Model
 from forecastle.registry.predictor import Predictor
 from forecastle.serving.errors import NoModel
 from forecastle.serving.prediction import ModelName
-from forecastle.flights import Flights
 
 log = structlog.get_logger("forecastle.serving")
 
@@ -68,7 +68,9 @@ class ResidentModels:
             NoModel: nothing was named, and there is no model.
             ModelUnusable: neither it nor any earlier version can be loaded.
         """
-        return self.held(wanted) or await self._flights.once(("choose", wanted), partial(self._choose, wanted))
+        if (held := self.held(wanted)) is not None:
+            return held
+        return await self._flights.once(("choose", wanted), partial(self._choose, wanted))
 
     def forget_choices(self) -> None:
         """Look models up anew: one was published, promoted or removed."""

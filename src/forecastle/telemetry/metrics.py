@@ -48,7 +48,10 @@ class Metrics:
         """Count and time one answered request; `route` is the template, so that ids do not multiply the series."""
         key = method, route, status
         if key not in self._routes:
-            self._routes[key] = self._requests.labels(method, route, str(status)), self._request_seconds.labels(method, route)
+            self._routes[key] = (
+                self._requests.labels(method, route, str(status)),
+                self._request_seconds.labels(method, route),
+            )
         counter, histogram = self._routes[key]
         counter.inc()
         histogram.observe(seconds)

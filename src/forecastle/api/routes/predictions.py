@@ -114,7 +114,7 @@ async def predict_one(services: ServicesDep, caller: CallerDep, body: PredictReq
 @router.post("/batch-predict", response_model=BatchAnswer, responses=shown(examples.BATCH))
 async def predict_batch(services: ServicesDep, caller: CallerDep, body: BatchRequest) -> Response:
     """Predict 1 to 100 rows with one run of the model. All of them are stored, or none is answered."""
-    return _json(_batch(await predict_many(services.serving, body.samples, model=body.model, caller=caller)))
+    return _json(batch_answer(await predict_many(services.serving, body.samples, model=body.model, caller=caller)))
 
 
 @router.get("/predictions")
@@ -176,7 +176,8 @@ def _moment(body: PredictRequest) -> Moment | None:
     return Moment(body.key or {}, read_time(body.time), body.given or {})
 
 
-def _batch(predictions: Sequence[Prediction]) -> BatchAnswer:
+def batch_answer(predictions: Sequence[Prediction]) -> BatchAnswer:
+    """Predictions of one model as the answer to a batch."""
     first = predictions[0]
     classes = first.probabilities is not None
     return BatchAnswer(
