@@ -16,6 +16,8 @@ from forecastle.api.routes import (
     data_options,
     datasets,
     features,
+    inference,
+    invocations,
     job_events,
     jobs,
     logs,
@@ -63,6 +65,8 @@ def build_app() -> FastAPI:
     problems.install(app)
     for router in ROOMS:
         app.include_router(router, dependencies=STRICT)
+    for standard in (inference, invocations):
+        app.include_router(standard.router, dependencies=STRICT)
     app.include_router(operations.router)
     app.include_router(docs.router)
     aliases.add(app, ROOMS, dependencies=STRICT)

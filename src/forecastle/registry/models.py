@@ -153,6 +153,31 @@ async def resolve(session: AsyncSession, model: str | None) -> Model:
     return found
 
 
+async def version_of(session: AsyncSession, name: str, version: int) -> Model:
+    """A version of a name, archived or not.
+
+    Raises:
+        ModelNotFound: there is none.
+    """
+    found = await _first(session, select(ModelRow).where(ModelRow.name == name, ModelRow.version == version))
+    if found is None:
+        raise ModelNotFound(f"{name} version {version}")
+    return found
+
+
+async def versions_of(session: AsyncSession, name: str) -> list[int]:
+    """The versions of a name that answer to it, ascending."""
+    live = select(ModelRow.version).where(ModelRow.name == name, ModelRow.stage != "archived")
+    return list(await session.scalars(live.order_by(ModelRow.version)))
+
+
+async def live_versions(session: AsyncSession) -> list[tuple[str, int]]:
+    """Name and version of every model that answers to its name."""
+    live = select(ModelRow.name, ModelRow.version).where(ModelRow.stage != "archived")
+    rows = await session.execute(live.order_by(ModelRow.name, ModelRow.version))
+    return [(name, version) for name, version in rows]
+
+
 async def earlier_versions(session: AsyncSession, model: Model) -> tuple[Model, ...]:
     """The versions before it of the same name, newest first, archived ones left out."""
     statement = (

@@ -37,6 +37,12 @@ class BadBatch(BadInput):
     code = "INVALID_BATCH"
 
 
+class BadTensors(BadInput):
+    """Tensors that are no rows of the model."""
+
+    code = "INVALID_TENSORS"
+
+
 class BadMoment(BadInput):
     """The key or the time does not fit the model."""
 

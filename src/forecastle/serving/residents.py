@@ -72,6 +72,11 @@ class ResidentModels:
             return held
         return await self._flights.once(("choose", wanted), partial(self._choose, wanted))
 
+    def unload(self, model_id: str) -> None:
+        """Let go of a model; it is loaded again when it is asked for."""
+        self._predictors.pop(model_id, None)
+        self.forget_choices()
+
     def forget_choices(self) -> None:
         """Look models up anew: one was published, promoted or removed."""
         self._choices.clear()

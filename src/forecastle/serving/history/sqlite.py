@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
 PIECES = (256, 64, 16, 4, 1)
-"""Rows of one statement, which is one step: each step of SQLite lets go of the interpreter and waits to have it back."""
+"""Rows of one statement. Each is one step, and with each step SQLite lets go of the interpreter and waits for it."""
 REFUSALS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
