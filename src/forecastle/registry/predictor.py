@@ -81,12 +81,10 @@ class Predictor:
 
     def encode_one(self, row: Row) -> Matrix:
         """One row as `encode` gives it, [1, F]."""
-        if self._numeric and type(row) is list and len(row) == len(self._codes) and _NUMBERS.issuperset(map(type, row)):
-            try:
-                if math.isfinite(sum(row)):
-                    return np.array([row], dtype=np.float64)
-            except OverflowError:
-                pass
+        if self._numeric and isinstance(row, list) and len(row) == len(self._codes):
+            matrix = self._all_numbers([row])
+            if matrix is not None:
+                return matrix
         return self.encode([row])
 
     def predict(self, matrix: Matrix) -> Output:

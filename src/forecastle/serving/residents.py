@@ -36,6 +36,7 @@ class Chosen:
     reason: str | None = None
     """Why it cannot."""
     name: ModelName = field(init=False)
+    """Of the model, made once for all its answers."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "name", ModelName(self.model.id, self.model.name, self.model.version))

@@ -17,8 +17,11 @@ from forecastle.serving.history.record import COLUMNS, Record
 T = TypeVar("T")
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
-PIECES = (256, 64, 16, 4, 1)
-"""Rows of one statement. Each is one step, and with each step SQLite lets go of the interpreter and waits for it."""
+PIECES = (64, 16, 4, 1)
+"""Rows of one statement. Each is one step, and with each step SQLite lets go of the interpreter and waits for it.
+
+No more, because older releases take no more than 999 values.
+"""
 REFUSALS = (
     sqlite3.IntegrityError,
     sqlite3.DataError,
@@ -93,6 +96,7 @@ class SqliteStore:
 
 
 def _pieces(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """All of them in few statements, of which there are few kinds."""
     start = 0
     for size in PIECES:
         while len(records) - start >= size:

@@ -125,7 +125,7 @@ class HistoryWriter:
     def _expire(self) -> None:
         """Fail what has waited for too long."""
         self._alarm = None
-        latest_s = asyncio.get_running_loop().time() - self._timeout_s * (1 - 1 / ALARMS)
+        latest_s = asyncio.get_running_loop().time() - self._timeout_s
         for entry in (*self._group, *self._queue):
             if entry.since_s <= latest_s:
                 entry.fail(HistoryUnavailable(f"the prediction was not committed within {self._timeout_s:g} s"))
