@@ -52,8 +52,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _needs_cluster(item: pytest.Item) -> bool:
-    parameters = getattr(item, "callspec", None)
-    return "ray_cluster" in getattr(item, "fixturenames", ()) or "ray" in (parameters.params.values() if parameters else ())
+    if "ray_cluster" in getattr(item, "fixturenames", ()):
+        return True
+    chosen = getattr(item, "callspec", None)
+    return chosen is not None and "ray" in chosen.params.values()
 
 
 @pytest.fixture

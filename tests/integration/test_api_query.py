@@ -13,7 +13,8 @@ from forecastle.registry.models import Model
 
 Publish = Callable[..., Awaitable[Model]]
 DOCUMENT = build_app().openapi()
-OPEN_TO_ALL = {f"{PREFIX}/auth/register", f"{PREFIX}/auth/login", "/auth/register", "/auth/login"}
+SIGN_IN = {f"{PREFIX}/auth/register", f"{PREFIX}/auth/login", "/auth/register", "/auth/login"}
+OPEN_TO_ALL = SIGN_IN | {"/v2", "/v2/health/live", "/v2/health/ready", "/ping"}
 INFRASTRUCTURE = ("/health", "/livez", "/readyz", "/metrics", "/docs", "/openapi.json")
 
 
