@@ -55,7 +55,7 @@ def _needs_cluster(item: pytest.Item) -> bool:
     if "ray_cluster" in getattr(item, "fixturenames", ()):
         return True
     chosen = getattr(item, "callspec", None)
-    return chosen is not None and "ray" in chosen.params.values()
+    return chosen is not None and any(isinstance(each, str) and each == "ray" for each in chosen.params.values())
 
 
 @pytest.fixture
