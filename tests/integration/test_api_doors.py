@@ -96,6 +96,7 @@ def drawn_body(draw: random.Random, *, several: bool) -> bytes:
     return json.dumps(body).encode()
 
 
+@pytest.mark.parametrize("database_settings", ["sqlite"], indirect=True)  # doors do not know what is behind them
 async def test_both_doors_answer_alike(
     doors: tuple[httpx.AsyncClient, httpx.AsyncClient], publish: Publish, token: str
 ) -> None:
