@@ -33,7 +33,7 @@ def _folder(given: str) -> Path:
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--real-data", type=_folder, metavar="DIR", help="also run the tests on the real tables in DIR")
     parser.addoption("--all-proofs", action="store_true", help="prove the slow example recipes too; with --real-data")
-    parser.addoption("--kill-rounds", type=int, default=1, metavar="N", help="how often servers are killed under load")
+    parser.addoption("--kill-rounds", type=int, default=2, metavar="N", help="how often servers are killed under load")
     parser.addoption("--bad-inputs-report", type=Path, metavar="FILE", help="write what each bad input was answered")
     parser.addoption("--update-snapshots", action="store_true", help="write tests/snapshots instead of comparing")
 

@@ -92,6 +92,8 @@ async def test_binary_tensors_in_and_out(root: httpx.AsyncClient, publish: Publi
         ("/v2/models/prices/infer", {"inputs": [FEATURES], "outputs": [{"name": "x"}]}, 422, "outputs"),
         ("/v2/models/prices/infer", {"inputs": [{**FEATURES, "parameters": {"binary_data_size": 9}}]}, 422, "binary"),
         ("/v2/models/prices/versions/9/infer", {"inputs": [FEATURES]}, 404, "prices version 9"),
+        ("/v2/models/prices/versions/99999999999999999999/infer", {"inputs": [FEATURES]}, 404, "prices version 999"),
+        ("/v2/models/%00/versions/1/infer", {"inputs": [FEATURES]}, 404, "version 1"),
         ("/v2/models/prices/versions/x/infer", {"inputs": [FEATURES]}, 422, "version"),
         ("/v2/models/nothing/infer", {"inputs": [FEATURES]}, 404, "nothing"),
         ("/invocations", {}, 422, "dataframe_split"),

@@ -13,10 +13,13 @@ from forecastle.registry.errors import BadStage, ModelNotFound
 from forecastle.registry.manifest import Manifest, Task
 from forecastle.registry.measures import Verdict
 from forecastle.registry.tables import MeasureRow, ModelRow, NameRow, TagRow
+from forecastle.types import is_storable
 
 Stage = Literal["dev", "staging", "production", "archived"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 
+LAST_VERSION = 2**31 - 1
+"""The column takes no more."""
 _PUBLISHING = 0x466F7265  # the PostgreSQL advisory lock that publishers and removers take in turn
 
 
@@ -159,7 +162,9 @@ async def version_of(session: AsyncSession, name: str, version: int) -> Model:
     Raises:
         ModelNotFound: there is none.
     """
-    found = await _first(session, select(ModelRow).where(ModelRow.name == name, ModelRow.version == version))
+    found = None
+    if version <= LAST_VERSION and is_storable(name):  # of others no database has heard
+        found = await _first(session, select(ModelRow).where(ModelRow.name == name, ModelRow.version == version))
     if found is None:
         raise ModelNotFound(f"{name} version {version}")
     return found
