@@ -41,6 +41,7 @@ PYTHON = VENV / "bin" / "python"
 STAMP = VENV / "forecastle.stamp"
 LOCK = VENV / "forecastle.lock"
 BENCHMARKS = ROOT / "benchmarks"
+NATIVE = ROOT / "src" / "forecastle" / "features" / "functions" / "native"
 
 USAGE_EXIT = 2
 ENVIRONMENT_EXIT = 3
@@ -250,7 +251,8 @@ def packages_hash(group: str) -> str:
 
 def project_hash() -> str:
     """What the installation of the project itself depends on."""
-    return digest((ROOT / "pyproject.toml").read_bytes())
+    sources = [ROOT / "pyproject.toml", ROOT / "hatch_build.py", *sorted(NATIVE.glob("*.[ch]"))]
+    return digest(*(path.read_bytes() for path in sources))
 
 
 def digest(*parts: object) -> str:

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from forecastle.features import engine as engine_module
 from forecastle.features.engine import Engine
 from forecastle.features.functions.declare import Values
 from forecastle.features.functions.presence import Presence, settled, together
 from forecastle.features.functions.runs import Runs
-from forecastle.features.functions.windows import Local, evaluate
+from forecastle.features.functions.windows import Evaluation, Local, evaluate
 from forecastle.features.plan import FeaturePlan
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -207,7 +208,7 @@ def test_presence_together_is_that_of_all() -> None:
     assert both.tolist() == [False, True, False, True]
 
 
-def test_what_is_expected_of_a_series_is_computed_with_the_first_that_is_asked_for() -> None:
+def test_what_is_expected_of_a_series_is_computed_together(monkeypatch: pytest.MonkeyPatch) -> None:
     frame = pl.DataFrame({
         "time": pl.Series(range(6)).cast(pl.Datetime("us", "UTC")), "close": [1.0, 2.0, 4.0, 3.0, 5.0, 9.0],
     })  # fmt: skip
@@ -215,11 +216,18 @@ def test_what_is_expected_of_a_series_is_computed_with_the_first_that_is_asked_f
     frame = frame.with_columns(day=pl.lit(1))
     plan = FeaturePlan.of(entries, schema=frame.schema, time="time", keys=())
     engine = Engine(frame, "time", ())
+    asked: list[int] = []
+
+    def counted(formulas: Sequence[Local], series: Sequence[Values]) -> Evaluation:
+        asked.append(len(formulas))
+        return Evaluation(formulas, series)
+
+    monkeypatch.setattr(engine_module, "Evaluation", counted)
     engine.expect(column.tree for column in plan.columns)
+    assert sorted(asked) == [1, 1, 3]
     found = [engine.values(column.tree) for column in plan.columns]
     assert found[0][1:].tolist() == found[4][1:].tolist() == [1.5, 3, 3.5, 4, 7]
     assert found[3][1:].tolist() == [3, 6, 7, 8, 14]
-    same_memory = [values.base is found[0].base for values in found]
-    assert same_memory == [True, True, True, False, False]
+    assert len(asked) == 3, "nothing is computed twice"
     late = FeaturePlan.of(["sma(close, 4)"], schema=frame.schema, time="time", keys=())
     assert engine.values(late.columns[0].tree)[3:].tolist() == [2.5, 3.5, 5.25]

@@ -13,6 +13,7 @@ from forecastle.cli.masking import without_password
 from forecastle.db import Database, migrate, open_database
 from forecastle.db.engine import database_url
 from forecastle.errors import ForecastleError, SettingsError, Unavailable
+from forecastle.features.functions.kernels import kernels
 from forecastle.settings import Settings
 
 LEAST_FREE_BYTES = 100_000_000
@@ -49,6 +50,7 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     yield _key(settings)
     where = without_password(artifacts_url(settings))
     yield _tried("artifacts", where, lambda: open_artifacts(settings))
+    yield _kernels()
 
 
 def _home(home: Path) -> Finding:
@@ -73,6 +75,11 @@ def _key(settings: Settings) -> Finding:
         return Finding("signing key", f"{path}: {TO_BE_MADE}")
     where = str(path) if settings.auth.secret is None else "FORECASTLE_AUTH__SECRET"
     return _tried("signing key", where, lambda: signing_key(settings.auth, home=settings.home))
+
+
+def _kernels() -> Finding:
+    found = "compiled" if kernels() else "without compiled ones; features take longer"
+    return Finding("kernels", found, skipped=not kernels())
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:

@@ -2,7 +2,7 @@
 
 from forecastle.features.describe import FunctionFacts, ParameterFacts, catalogue
 
-FEATURE_VERSION = 3
+FEATURE_VERSION = 4
 """Raised whenever a feature's numbers change; part of every fingerprint."""
 
 __all__ = ["FEATURE_VERSION", "FunctionFacts", "ParameterFacts", "catalogue"]

@@ -4,18 +4,20 @@ Kernels see one group's values in the order of time and nothing else, so no resu
 a later row.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from forecastle.features import calls, groups
+from forecastle.features import calls, groups, threads
 from forecastle.features.functions import CATALOGUE
 from forecastle.features.functions.declare import Function, State, Values
-from forecastle.features.functions.presence import Presence, settled, together
-from forecastle.features.functions.windows import evaluate
+from forecastle.features.functions.presence import Presence, settled, settled_recursion, together
+from forecastle.features.functions.windows import Evaluation, Local, evaluate
 from forecastle.features.groups import Groups
 from forecastle.features.nodes import (
     Binary,
@@ -29,11 +31,14 @@ from forecastle.features.nodes import (
     RowTime,
     Text,
     children,
+    nesting,
     spell,
 )
 from forecastle.features.table import kind_of
 
 States = dict[str, State]
+_WORTH_THREADS = 50_000
+"""Rows from which on threads save more than starting them costs."""
 
 _COMPARISONS: Mapping[str, Callable[[Values, Values], NDArray[np.bool_]]] = {
     "<": np.less,
@@ -68,16 +73,17 @@ class Engine:
     _results: dict[object, tuple[Values, ...]] = field(default_factory=dict)
     _present: dict[int, Presence] = field(default_factory=dict)
     """Where the arrays of `_columns` and `_results` have values, by their `id`."""
-    _expected: dict[object, dict[Call, None]] = field(default_factory=dict)
-    """Calls of local functions that will be asked for, by their series and arrangement."""
 
     def expect(self, expressions: Iterable[Expression]) -> None:
-        """Say what will be asked for, so that what can be computed together is."""
+        """Say what will be asked for: what can be computed together is, on every core."""
         own = self.arranged(self.keys, roles=False)
+        layers: dict[int, list[tuple[Call, Groups]]] = {}
         for expression in expressions:
             for call, arrangement in self.placed(expression, own):
-                if CATALOGUE[call.function].mode == "local":
-                    self._expected.setdefault((calls.series(call), id(arrangement)), {})[call] = None
+                layers.setdefault(nesting(call), []).append((call, arrangement))
+        with _quiet():
+            for _, layer in sorted(layers.items(), key=lambda item: item[0]):
+                self._compute(layer)
 
     def placed(self, node: Expression, arrangement: Groups) -> Iterator[tuple[Call, Groups]]:
         """Every call in an expression with the arrangement it is evaluated in, inner ones first."""
@@ -98,7 +104,7 @@ class Engine:
     def values(self, expression: Expression) -> Values:
         """The expression's value for each row of the frame."""
         arrangement = self.arranged(self.keys, roles=False)
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        with _quiet():
             return arrangement.gather(self.full(self.evaluate(expression, arrangement), arrangement))
 
     def presence(self, values: Values) -> Presence:
@@ -117,7 +123,7 @@ class Engine:
         fit = CATALOGUE[call.function].fit
         if fit is None:
             raise TypeError(f"{call.function} learns nothing")
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        with _quiet():
             inputs = [self.full(self.evaluate(item, groups_of), groups_of) for item in call.arguments]
         return fit(*(values[groups_of.spread(rows)] for values in inputs))
 
@@ -125,7 +131,7 @@ class Engine:
         """The frame's rows grouped by columns, or by the entity in any of them."""
         known = self._groups.get((columns, roles))
         if known is None:
-            times = None if self.time is None else self.column(self.time)
+            times = None if self.time is None else _instants(self.frame.get_column(self.time)).to_numpy()
             if roles:
                 known = groups.by_roles(self.frame, columns, times)
             elif columns and self.time is not None:
@@ -205,57 +211,78 @@ class Engine:
         return np.choose(arrangement.role, choices) if choices[0].size else choices[0]
 
     def _call(self, call: Call, arrangement: Groups) -> Values:
-        function = CATALOGUE[call.function]
         key = _key(call, arrangement)
         if key not in self._results:
-            if function.mode == "local":
-                self._run_local(call, arrangement)
-            else:
-                self._results[key] = tuple(map(self._settled, self._run(function, call, arrangement)))
-        return self._results[key][function.output or 0]
+            self._compute([(call, arrangement)])
+        return self._results[key][CATALOGUE[call.function].output or 0]
 
-    def _run_local(self, call: Call, arrangement: Groups) -> None:
-        """Computes a call, and with it whatever is expected of the same series."""
-        asked = {call: None, **self._expected.get((calls.series(call), id(arrangement)), {})}
-        expected = [each for each in asked if _key(each, arrangement) not in self._results]
-        formulas = [CATALOGUE[each.function].kernel(*calls.constants(each)) for each in expected]
+    def _compute(self, placed: Iterable[tuple[Call, Groups]]) -> None:
+        """Computes calls that do not need each other."""
+        wanted: dict[object, dict[object, tuple[Call, Groups]]] = {}
+        for call, arrangement in placed:
+            key = _key(call, arrangement)
+            if key not in self._results:
+                wanted.setdefault(_company(call, arrangement) or key, {})[key] = (call, arrangement)
+        works = [self._work(list(each.values())) for each in wanted.values()]
+        kinds = [
+            [task for work in works for task in work.tasks if work.in_small_steps is small] for small in (False, True)
+        ]
+        threads.run(kinds, most=threads.cores() if self.frame.height >= _WORTH_THREADS else 1)
+        for work, group in zip(works, wanted.values(), strict=True):
+            for key, outputs in zip(group, work.results(), strict=True):
+                self._present.update((id(values), presence) for values, presence in outputs)
+                self._results[key] = tuple(values for values, _ in outputs)
+
+    def _work(self, placed: Sequence[tuple[Call, Groups]]) -> "_Work":
+        """What computes a call, or several that go together; their inputs are evaluated here."""
+        call, arrangement = placed[0]
+        function = CATALOGUE[call.function]
+        if function.mode not in {"local", "recursion"}:
+            kernel = self._kernel(function, call, arrangement)
+            return _Work.of(lambda: [tuple(map(settled, kernel()))])
+        constants = [calls.constants(each) for each, _ in placed]
         series = [self.full(self.evaluate(item, arrangement), arrangement) for item in calls.series(call)]
         observed = together(map(self.presence, series))
-        if observed is None and arrangement.is_one:
-            results = evaluate(formulas, series)
+        settle = settled
+        if function.mode == "recursion":
+            settle = settled_recursion if observed is None and arrangement.is_one else settled
+            compute = partial(_recur, function.kernel, constants)
         else:
-            parts = arrangement.apply(
-                lambda *inputs: tuple(values for values, _ in evaluate(formulas, inputs)), series, observed
-            )
-            results = [settled(values) for values in parts]
-        for each, (values, presence) in zip(expected, results, strict=True):
-            self._present[id(values)] = presence
-            self._results[_key(each, arrangement)] = (values,)
+            formulas = [
+                CATALOGUE[each.function].kernel(*given) for (each, _), given in zip(placed, constants, strict=True)
+            ]
+            if observed is None and arrangement.is_one:
+                return _Work.in_blocks(Evaluation(formulas, series))
+            compute = partial(_evaluated, formulas)
+        return _Work.of(lambda: [(settle(each),) for each in arrangement.apply(compute, series, observed)])
 
-    def _run(self, function: Function, call: Call, arrangement: Groups) -> tuple[Values, ...]:
+    def _kernel(self, function: Function, call: Call, arrangement: Groups) -> Callable[[], tuple[Values, ...]]:
+        """What computes a call, given its arguments."""
         arguments = [
             item if isinstance(item, calls.Constant) else self.evaluate(item, arrangement)
             for item in calls.arguments(call)
         ]
+        given: list[Any] = arguments
         match function.mode:
             case "window":
                 return self._over_windows(function, arguments, arrangement)
             case "position":
-                series = [self.full(item, arrangement) if isinstance(item, np.ndarray) else item for item in arguments]
-                return _several(function.kernel(arrangement, *series))
+                given = [
+                    arrangement,
+                    *(self.full(item, arrangement) if isinstance(item, np.ndarray) else item for item in arguments),
+                ]
             case "clocked":
-                return _several(function.kernel(self._row_time(arrangement), *arguments))
+                given = [self._row_time(arrangement), *arguments]
             case "fitted":
                 state = self.states.get(state_name(call, arrangement), {})
-                return _several(function.kernel(state, *(self.full(item, arrangement) for item in arguments)))
-            case "row":
-                return _several(function.kernel(*arguments))
-            case "local":
-                raise TypeError(f"{call.function} is computed together with others")
+                given = [state, *(self.full(item, arrangement) for item in arguments)]
+            case "row" | "local" | "recursion":
+                pass
+        return lambda: _several(function.kernel(*given))
 
     def _over_windows(
         self, function: Function, arguments: list[Values | calls.Constant], arrangement: Groups
-    ) -> tuple[Values, ...]:
+    ) -> Callable[[], tuple[Values, ...]]:
         series = {
             index: self.full(item, arrangement) for index, item in enumerate(arguments) if isinstance(item, np.ndarray)
         }
@@ -266,14 +293,15 @@ class Engine:
                 filled[index] = values
             return _several(function.kernel(*filled))
 
-        return arrangement.apply(kernel, list(series.values()), together(map(self.presence, series.values())))
+        observed = together(map(self.presence, series.values()))
+        return lambda: arrangement.apply(kernel, list(series.values()), observed)
 
     def _load(self, series: pl.Series) -> Values:
         match kind_of(series.dtype):
             case "number":
                 return series.cast(pl.Float64).to_numpy()
             case "time":
-                return series.cast(pl.Datetime("us")).to_physical().cast(pl.Float64).to_numpy()
+                return _instants(series).cast(pl.Float64).to_numpy()
             case "category":
                 texts = series.cast(pl.String)
                 distinct = texts.drop_nulls().unique(maintain_order=True).to_list()
@@ -281,13 +309,76 @@ class Engine:
                 return texts.replace_strict(distinct, codes, default=None, return_dtype=pl.Float64).to_numpy()
 
 
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """Calls that are computed together: their results are there once every task has run."""
+
+    tasks: Sequence[threads.Task]
+    results: Callable[[], list[tuple[tuple[Values, Presence], ...]]]
+    """Of each call its outputs, and where each of them has values."""
+    in_small_steps: bool = False
+    """Whether the tasks ask for the interpreter's lock often."""
+
+    @classmethod
+    def of(cls, compute: Callable[[], list[tuple[tuple[Values, Presence], ...]]]) -> "_Work":
+        """One task."""
+        found: list[tuple[tuple[Values, Presence], ...]] = []
+
+        def task() -> None:
+            with _quiet():
+                found.extend(compute())
+
+        return cls([task], lambda: found)
+
+    @classmethod
+    def in_blocks(cls, evaluation: Evaluation) -> "_Work":
+        """A task a block."""
+
+        def task(start: int, stop: int) -> None:
+            with _quiet():
+                evaluation.compute(start, stop)
+
+        tasks = [partial(task, start, stop) for start, stop in evaluation.blocks()]
+        return cls(tasks, lambda: [(each,) for each in evaluation.results()], in_small_steps=True)
+
+
 def state_name(call: Call, arrangement: Groups) -> str:
     """Under which name the state of a fitted function is kept: its canonical text and what it is grouped over."""
     return spell(call) + arrangement.label
 
 
+def _instants(times: pl.Series) -> pl.Series:
+    """In microseconds."""
+    return times.cast(pl.Datetime("us")).to_physical()
+
+
+def _quiet() -> np.errstate:
+    """What cannot be computed becomes missing, without a warning; each thread has to say so."""
+    return np.errstate(divide="ignore", invalid="ignore", over="ignore")
+
+
 def _key(call: Call, arrangement: Groups) -> object:
     return CATALOGUE[call.function].kernel, call.arguments, id(arrangement)
+
+
+def _company(call: Call, arrangement: Groups) -> object:
+    """What calls have in common that are computed together; None for one that is computed by itself."""
+    function = CATALOGUE[call.function]
+    match function.mode:
+        case "local":
+            return calls.series(call), id(arrangement)
+        case "recursion":
+            return function.kernel, calls.series(call), id(arrangement)
+        case _:
+            return None
+
+
+def _evaluated(formulas: Sequence[Local], *series: Values) -> tuple[Values, ...]:
+    return tuple(values for values, _ in evaluate(formulas, series))
+
+
+def _recur(kernel: Callable[..., Sequence[Values]], constants: Sequence[Any], *series: Values) -> tuple[Values, ...]:
+    return tuple(kernel(*series, constants))
 
 
 def _several(result: Values | tuple[Values, ...]) -> tuple[Values, ...]:

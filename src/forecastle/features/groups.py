@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from forecastle.features.functions.declare import Values
+from forecastle.features.functions.memory import empty
 
 Places = NDArray[np.int64]
 Element = TypeVar("Element", bound=np.generic)
@@ -28,8 +29,8 @@ class Groups:
     """Where each group starts, and where the last one ends."""
     answers: Places | None
     """Place that answers for each frame row, -1 where a row belongs to no group; None when places are rows."""
-    times: Values | None
-    """Time at each place."""
+    times: Places | None
+    """Time at each place, in microseconds."""
     role: Places | None = None
     """Role at each place."""
     label: str = ""
@@ -95,7 +96,7 @@ class Groups:
         return result
 
     def _shifted(self, values: Values, rows: int) -> Values:
-        result = np.empty(self.size)
+        result = empty(self.size)
         result[rows:] = values[: max(self.size - rows, 0)]
         result[:rows] = np.nan
         for start in self.bounds[1:-1].tolist():
@@ -136,12 +137,12 @@ class Groups:
         return results if results is not None else kernel(*inputs)
 
 
-def whole(size: int, times: Values | None) -> Groups:
+def whole(size: int, times: Places | None) -> Groups:
     """All rows as one group."""
     return Groups(None, np.array([0, size], dtype=np.int64), None, times)
 
 
-def by_columns(frame: pl.DataFrame, columns: Sequence[str], times: Values | None, *, default: bool = False) -> Groups:
+def by_columns(frame: pl.DataFrame, columns: Sequence[str], times: Places | None, *, default: bool = False) -> Groups:
     """One group for each combination of values.
 
     A row with a missing one belongs to no group, except by the table's own keys, the `default`.
@@ -153,7 +154,7 @@ def by_columns(frame: pl.DataFrame, columns: Sequence[str], times: Values | None
     return _arrange(labels, rows, times, label=f" over {columns}")
 
 
-def by_roles(frame: pl.DataFrame, columns: Sequence[str], times: Values | None) -> Groups:
+def by_roles(frame: pl.DataFrame, columns: Sequence[str], times: Places | None) -> Groups:
     """One group for each entity named in any of `columns`; a row is answered for its first."""
     entities = np.stack([_texts(frame[name]) for name in columns], axis=1).reshape(-1)
     labels = pl.DataFrame({"entity": entities}, schema={"entity": pl.String})
@@ -164,7 +165,7 @@ def by_roles(frame: pl.DataFrame, columns: Sequence[str], times: Values | None) 
 def _arrange(
     labels: pl.DataFrame,
     rows: Places,
-    times: Values | None,
+    times: Places | None,
     *,
     roles: int = 1,
     keep_missing: bool = False,

@@ -149,6 +149,11 @@ def walk(node: Expression) -> Iterator[Expression]:
     yield node
 
 
+def nesting(node: Expression) -> int:
+    """How many calls are inside each other, this node included."""
+    return max(map(nesting, children(node)), default=0) + isinstance(node, Call)
+
+
 def spell(node: Expression) -> str:
     """The canonical text."""
     return _spell(node)[0]

@@ -7,6 +7,8 @@ The kernel never sees how a table is laid out. What it is given depends on the m
   out and gives those rows a missing result.
 - `local`: as `window`, but the kernel is given the constants only and returns a `windows.Local`: a formula for pieces
   of the series. The engine computes all that a plan asks of the same series together, so that they share what they can.
+- `recursion`: as `window`, for all that a plan asks of the same series at once: after the series a list of constants,
+  one tuple for each call, and one result for each. What is not finite in a result is followed by nothing finite.
 - `clocked`: as `row`, after the time of the row.
 - `position`: the rows of all groups, missing values as NaN, and `Rows` to look back with.
 - `fitted`: as `row`, after the state that `fit` learned from the training rows.
@@ -25,7 +27,7 @@ from numpy.typing import NDArray
 
 Values: TypeAlias = NDArray[np.float64]
 State: TypeAlias = dict[str, float]
-Mode: TypeAlias = Literal["row", "clocked", "window", "local", "position", "fitted"]
+Mode: TypeAlias = Literal["row", "clocked", "window", "local", "recursion", "position", "fitted"]
 SeriesKind: TypeAlias = Literal["number", "any", "time"]
 
 LARGEST_WINDOW = 10_000
@@ -134,6 +136,11 @@ def window(example: str, **parameters: Parameter) -> Declarator:
 def local(example: str, **parameters: Parameter) -> Declarator:
     """Declares a function over one group's last observed values."""
     return _declarator("local", example, parameters)
+
+
+def recursion(example: str, **parameters: Parameter) -> Declarator:
+    """Declares a function over one group's observed values that goes on from its own last result."""
+    return _declarator("recursion", example, parameters)
 
 
 def position(example: str, *, past: bool = False, passes_kind: bool = False, **parameters: Parameter) -> Declarator:

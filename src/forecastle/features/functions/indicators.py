@@ -1,12 +1,23 @@
 """Technical indicators. Definitions, seeds and warm-up follow TA-Lib; sums over windows are free of drift."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
-import talib
 
-from forecastle.features.functions.declare import Count, Parameter, Real, Series, Values, local, outputs, window
+from forecastle.features.functions.declare import (
+    Count,
+    Parameter,
+    Real,
+    Series,
+    Values,
+    local,
+    outputs,
+    recursion,
+    window,
+)
+from forecastle.features.functions.kernels import kernels
 from forecastle.features.functions.runs import Runs, accumulate
+from forecastle.features.functions.unlocked import indicator, indicators
 from forecastle.features.functions.windows import Local, change
 
 _HIGH, _LOW, _CLOSE, _VOLUME = Series("high"), Series("low"), Series("close"), Series("volume")
@@ -31,10 +42,12 @@ def sma(window: int) -> Local:
     return Local(window, lambda x: x.means(window))
 
 
-@window("ema(close, 20)", x=Series("close"), window=Count(20, least=2))
-def ema(x: Values, window: int) -> Values:
+@recursion("ema(close, 20)", x=Series("close"), window=Count(20, least=2))
+def ema(x: Values, options: Sequence[tuple[int]]) -> list[Values]:
     """Exponential moving average, weight 2 / (window + 1), seeded with the mean of the first `window` values."""
-    return talib.EMA(x, window)
+    windows = [window for (window,) in options]
+    compiled = kernels()
+    return compiled.emas(x, windows) if compiled else [indicator("EMA", [x], window) for window in windows]
 
 
 @local("wma(close, 20)", x=Series("close"), window=Count(20, least=2))
@@ -51,19 +64,19 @@ def wma(window: int) -> Local:
 @window("dema(close, 20)", x=Series("close"), window=Count(20, least=2))
 def dema(x: Values, window: int) -> Values:
     """Double exponential moving average: 2·EMA - EMA(EMA)."""
-    return talib.DEMA(x, window)
+    return indicator("DEMA", [x], window)
 
 
 @window("tema(close, 20)", x=Series("close"), window=Count(20, least=2))
 def tema(x: Values, window: int) -> Values:
     """Triple exponential moving average: 3·EMA - 3·EMA(EMA) + EMA(EMA(EMA))."""
-    return talib.TEMA(x, window)
+    return indicator("TEMA", [x], window)
 
 
 @window("trix(close, 15)", x=Series("close"), window=Count(15))
 def trix(x: Values, window: int) -> Values:
     """One-row change of a triple-smoothed exponential moving average, in percent."""
-    return talib.TRIX(x, window)
+    return indicator("TRIX", [x], window)
 
 
 @local("bollinger_upper(close, 20, 2)", **_BANDS)
@@ -103,16 +116,18 @@ def _half(x: Runs, window: int, width: float) -> Values:
     return x.deviations(window, ddof=0) * width
 
 
-@window("rsi(close, 14)", x=Series("close"), window=Count(14, least=2))
-def rsi(x: Values, window: int) -> Values:
+@recursion("rsi(close, 14)", x=Series("close"), window=Count(14, least=2))
+def rsi(x: Values, options: Sequence[tuple[int]]) -> list[Values]:
     """Relative strength index (0-100) with Wilder's smoothing."""
-    return talib.RSI(x, window)
+    windows = [window for (window,) in options]
+    compiled = kernels()
+    return compiled.rsis(x, windows) if compiled else [indicator("RSI", [x], window) for window in windows]
 
 
 @window("cmo(close, 14)", x=Series("close"), window=Count(14, least=2))
 def cmo(x: Values, window: int) -> Values:
     """Chande momentum oscillator (-100 to 100) with Wilder's smoothing."""
-    return talib.CMO(x, window)
+    return indicator("CMO", [x], window)
 
 
 @outputs(
@@ -128,7 +143,7 @@ def cmo(x: Values, window: int) -> Values:
     signal=Count(9),
 )
 def _macd(x: Values, fast: int, slow: int, signal: int) -> tuple[Values, ...]:
-    return talib.MACD(x, fast, slow, signal)
+    return indicators("MACD", [x], fast, slow, signal, results=3)
 
 
 @local("stoch_k(14, 3, 3)", **_STOCHASTIC)
@@ -161,37 +176,37 @@ def _raw_k(high: Runs, low: Runs, close: Runs, window: int) -> Runs:
 @window("willr(14)", window=Count(14, least=2), high=_HIGH, low=_LOW, close=_CLOSE)
 def willr(window: int, high: Values, low: Values, close: Values) -> Values:
     """Williams %R (-100 to 0): how far the close is below the highest high."""
-    return talib.WILLR(high, low, close, window)
+    return indicator("WILLR", [high, low, close], window)
 
 
 @window("atr(14)", window=Count(14), high=_HIGH, low=_LOW, close=_CLOSE)
 def atr(window: int, high: Values, low: Values, close: Values) -> Values:
     """Average true range with Wilder's smoothing, in units of the price."""
-    return talib.ATR(high, low, close, window)
+    return indicator("ATR", [high, low, close], window)
 
 
 @window("natr(14)", window=Count(14), high=_HIGH, low=_LOW, close=_CLOSE)
 def natr(window: int, high: Values, low: Values, close: Values) -> Values:
     """Average true range in percent of the close."""
-    return talib.NATR(high, low, close, window)
+    return indicator("NATR", [high, low, close], window)
 
 
 @window("adx(14)", window=Count(14, least=2), high=_HIGH, low=_LOW, close=_CLOSE)
 def adx(window: int, high: Values, low: Values, close: Values) -> Values:
     """Average directional index (0-100): strength of the trend, whatever its direction."""
-    return talib.ADX(high, low, close, window)
+    return indicator("ADX", [high, low, close], window)
 
 
 @window("plus_di(14)", window=Count(14), high=_HIGH, low=_LOW, close=_CLOSE)
 def plus_di(window: int, high: Values, low: Values, close: Values) -> Values:
     """Positive directional indicator (0-100)."""
-    return talib.PLUS_DI(high, low, close, window)
+    return indicator("PLUS_DI", [high, low, close], window)
 
 
 @window("minus_di(14)", window=Count(14), high=_HIGH, low=_LOW, close=_CLOSE)
 def minus_di(window: int, high: Values, low: Values, close: Values) -> Values:
     """Negative directional indicator (0-100)."""
-    return talib.MINUS_DI(high, low, close, window)
+    return indicator("MINUS_DI", [high, low, close], window)
 
 
 @local("cci(20)", window=Count(20, least=2), high=_HIGH, low=_LOW, close=_CLOSE)
@@ -236,7 +251,7 @@ def _typical(high: Runs, low: Runs, close: Runs) -> Values:
     low=_LOW,
 )
 def _aroon(window: int, high: Values, low: Values) -> tuple[Values, ...]:
-    down, up = talib.AROON(high, low, window)
+    down, up = indicators("AROON", [high, low], window, results=2)
     return up, down
 
 
@@ -256,7 +271,7 @@ def mom(window: int) -> Local:
 @window("ppo(close, 12, 26)", x=Series("close"), fast=Count(12, least=2), slow=Count(26, least=2))
 def ppo(x: Values, fast: int, slow: int) -> Values:
     """Fast less slow exponential moving average, in percent of the slow one."""
-    return 100.0 * (talib.EMA(x, fast) / talib.EMA(x, slow) - 1.0)
+    return 100.0 * (indicator("EMA", [x], fast) / indicator("EMA", [x], slow) - 1.0)
 
 
 @local("ultosc()", fast=Count(7), middle=Count(14), slow=Count(28), high=_HIGH, low=_LOW, close=_CLOSE)
@@ -277,4 +292,4 @@ def ultosc(fast: int, middle: int, slow: int) -> Local:
 @window("sar()", step=Real(0.02, least=0, most=10), most=Real(0.2, least=0, most=10), high=_HIGH, low=_LOW)
 def sar(step: float, most: float, high: Values, low: Values) -> Values:
     """Parabolic stop and reverse, in units of the price."""
-    return talib.SAR(high, low, step, most)
+    return indicator("SAR", [high, low], step, most)

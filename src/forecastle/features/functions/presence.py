@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from forecastle.features.functions.declare import Values
+from forecastle.features.functions.kernels import finite
 
-_BLOCK = 65_536
+_HEAD = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,18 +44,21 @@ class Presence:
 def settled(values: Values) -> tuple[Values, Presence]:
     """The values with infinities made missing, and where there are others."""
     series = np.atleast_1d(values)
-    first = int(np.isfinite(series[:_BLOCK]).argmax()) if series.size else 0
-    if _finite(series[first:]) and not np.isinf(series[:first]).any():
+    first = int(np.isfinite(series[:_HEAD]).argmax()) if series.size else 0
+    if finite(series[first:]) and not np.isinf(series[:first]).any():
         return values, Presence(series.size, first)
-    finite = np.isfinite(series)
-    if np.isinf(series[~finite]).any():
+    known = np.isfinite(series)
+    if np.isinf(series[~known]).any():
         values = np.where(np.isfinite(values), values, np.nan)
-    return values, Presence(series.size, mask=finite)
+    return values, Presence(series.size, mask=known)
 
 
-def _finite(series: Values) -> bool:
-    """Whether every value is; looked at in blocks, for which no memory has to be asked for."""
-    return all(np.isfinite(series[start : start + _BLOCK]).all() for start in range(0, len(series), _BLOCK))
+def settled_recursion(values: Values) -> tuple[Values, Presence]:
+    """The same of a recursion: where its last value is finite, all are from the first on."""
+    first = int(np.isfinite(values[:_HEAD]).argmax()) if values.size else 0
+    if values.size and np.isfinite(values[first]) and np.isfinite(values[-1]):
+        return values, Presence(values.size, first)
+    return settled(values)
 
 
 def together(presences: Iterable[Presence]) -> NDArray[np.bool_] | None:

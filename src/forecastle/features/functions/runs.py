@@ -6,6 +6,8 @@ squaring), so a result depends on the values of its run and on nothing else, bit
 operations. Moments are merged with the pairwise update of Chan, Golub and LeVeque (1979), which keeps the precision of
 the two-pass formula.
 
+What is asked for most is compiled (`kernels`), where there are compiled kernels, and has the same bits.
+
 All results are arrays of n - window + 1 float64, one for each complete run of n values.
 """
 
@@ -15,6 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from forecastle.features.functions.declare import Values
+from forecastle.features.functions.kernels import Kernels, kernels
 
 _ROUNDING = 8 * np.finfo(np.float64).eps
 
@@ -56,13 +59,13 @@ class Runs:
     )  # fmt: skip
 
     def __init__(self, values: Values, scratch: Scratch | None = None) -> None:
-        self.values = values
+        self.values = np.ascontiguousarray(values)
         self._scratch = scratch
-        self._sums = {1: values}
+        self._sums = {1: self.values}
         self._means: dict[int, Values] = {}
         self._squares: dict[int, Values] = {}
-        self._lowest = {1: values}
-        self._highest = {1: values}
+        self._lowest = {1: self.values}
+        self._highest = {1: self.values}
         self._deviations: dict[tuple[int, int], Values] = {}
         self._derived: dict[Callable[[Values], Values], Runs] = {}
         self._noise: float | None = None
@@ -87,7 +90,7 @@ class Runs:
         """Mean of each run."""
         known = self._means.get(window)
         if known is None:
-            known = self._means[window] = np.divide(self.sums(window), window, out=self._room(window))
+            known = self._means[window] = self._averaged(window)
         return known
 
     def lowest(self, window: int) -> Values:
@@ -102,9 +105,9 @@ class Runs:
         """Standard deviation of each run; one below the rounding of its mean is 0."""
         known = self._deviations.get((window, ddof))
         if known is None:
-            known = np.divide(self._squared(window), max(window - ddof, 1), out=self._room(window))
-            np.sqrt(known, out=known)
-            self._silence(known, window)
+            known, least = self._rooted(window, max(window - ddof, 1))
+            if not least > self._most_noise():
+                known *= known > np.abs(self.means(window)) * _ROUNDING
             self._deviations[window, ddof] = known
         return known
 
@@ -112,9 +115,33 @@ class Runs:
         """Memory for a result of each run; None leaves it to NumPy."""
         return None if self._scratch is None else self._scratch.take(len(self.values) - window + 1)
 
-    def _silence(self, deviations: Values, window: int) -> None:
-        if not deviations.min(initial=np.inf) > self._most_noise():
-            deviations *= deviations > np.abs(self.means(window)) * _ROUNDING
+    def _averaged(self, window: int) -> Values:
+        if compiled := self._compiled(window):
+            out = self._memory(window)
+            compiled.means(self.values, window, self._space(compiled, window), out)
+            return out
+        return np.divide(self.sums(window), window, out=self._room(window))
+
+    def _rooted(self, window: int, divisor: int) -> tuple[Values, float]:
+        """Roots of the centred sums of squares over `divisor`, and the least of them."""
+        if compiled := self._compiled(window):
+            out = self._memory(window)
+            return out, compiled.deviations(self.values, window, divisor, self._space(compiled, window), out)
+        roots = np.divide(self._squared(window), divisor, out=self._room(window))
+        np.sqrt(roots, out=roots)
+        return roots, float(roots.min(initial=np.inf))
+
+    def _compiled(self, window: int) -> Kernels | None:
+        return kernels() if 1 < window <= len(self.values) else None
+
+    def _memory(self, window: int) -> Values:
+        room = self._room(window)
+        return np.empty(len(self.values) - window + 1) if room is None else room
+
+    def _space(self, compiled: Kernels, window: int) -> Values:
+        """Memory to work in."""
+        size = compiled.scratch(window)
+        return np.empty(size) if self._scratch is None else self._scratch.take(size)
 
     def _most_noise(self) -> float:
         """More than the rounding of any run's mean."""
@@ -127,11 +154,20 @@ class Runs:
         """A value may be looked at twice, so two overlapping runs of a power of two cover any other."""
         found = known.get(window)
         if found is None:
-            power = 1 << (window.bit_length() - 1)
-            length = power if window > power else power // 2
-            run, rest = self._extremes(choose, known, length), window - length
-            found = known[window] = choose(run[: len(run) - rest], run[rest:], out=self._room(window))
+            found = known[window] = self._extreme(choose, known, window)
         return found
+
+    def _extreme(self, choose: np.ufunc, known: dict[int, Values], window: int) -> Values:
+        if compiled := self._compiled(window):
+            out = self._memory(window)
+            space = self._space(compiled, window)
+            compiled.extremes(self.values, window, space, out, greatest=choose is np.maximum)
+            return out
+        power = 1 << (window.bit_length() - 1)
+        length = power if window > power else power // 2
+        run, rest = self._extremes(choose, known, length), window - length
+        result: Values = choose(run[: len(run) - rest], run[rest:], out=self._room(window))
+        return result
 
     def _squared(self, window: int) -> Values:
         """Centred sum of squares of each run."""

@@ -1,10 +1,10 @@
 """Traded volume and what it says about the price."""
 
 import numpy as np
-import talib
 
 from forecastle.features.functions.declare import Count, Series, Values, local, window
 from forecastle.features.functions.runs import Runs
+from forecastle.features.functions.unlocked import indicator
 from forecastle.features.functions.windows import Local, change, standardised
 
 _HIGH, _LOW, _CLOSE, _VOLUME = Series("high"), Series("low"), Series("close"), Series("volume")
@@ -13,7 +13,7 @@ _HIGH, _LOW, _CLOSE, _VOLUME = Series("high"), Series("low"), Series("close"), S
 @window("obv()", close=_CLOSE, volume=_VOLUME)
 def obv(close: Values, volume: Values) -> Values:
     """On-balance volume: volume added on rows where the close rose, subtracted where it fell, since the first row."""
-    return talib.OBV(close, volume)
+    return indicator("OBV", [close, volume])
 
 
 @window("ad()", high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
@@ -25,7 +25,7 @@ def ad(high: Values, low: Values, close: Values, volume: Values) -> Values:
 @window("adosc()", fast=Count(3, least=2), slow=Count(10, least=2), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)
 def adosc(fast: int, slow: int, high: Values, low: Values, close: Values, volume: Values) -> Values:
     """Chaikin oscillator: fast less slow exponential moving average of the accumulation/distribution line."""
-    return talib.ADOSC(high, low, close, volume, fast, slow)
+    return indicator("ADOSC", [high, low, close, volume], fast, slow)
 
 
 @local("vwap_distance(20)", window=Count(20), high=_HIGH, low=_LOW, close=_CLOSE, volume=_VOLUME)

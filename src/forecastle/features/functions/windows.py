@@ -1,5 +1,6 @@
 """Computes what depends on the last values only, in blocks that stay in the processor's cache."""
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -7,10 +8,12 @@ from itertools import pairwise
 import numpy as np
 
 from forecastle.features.functions.declare import Values
+from forecastle.features.functions.kernels import finite
+from forecastle.features.functions.memory import empty
 from forecastle.features.functions.presence import Presence, settled
 from forecastle.features.functions.runs import Runs, Scratch
 
-_BLOCK = 16_384
+_BLOCK = 32_768
 _SMALL = 4_096
 """A series so short that NumPy's own memory is at hand as fast."""
 
@@ -26,35 +29,66 @@ class Local:
     formula: Callable[..., Values]
 
 
-def evaluate(formulas: Sequence[Local], series: Sequence[Values]) -> list[tuple[Values, Presence]]:
+class Evaluation:
     """Each formula's n results for series of n values, missing in the first `reach` - 1 places and where infinite.
 
-    What a block of values is needed for is done while it is at hand. The results are rows of one array: memory that
+    What a block of values is needed for is done while it is at hand, so the `blocks` are what is to be computed; they
+    don't depend on each other, and may be computed in several threads. The results are rows of one array: memory that
     is asked for in one piece costs the system less.
     """
-    size = len(series[0])
-    results = list(np.empty((len(formulas), size)))
-    finite = [True] * len(formulas)
-    reach = max(each.reach for each in formulas)
-    block = max(_BLOCK, 2 * reach)
-    scratch = Scratch() if size > _SMALL else None
-    for start, stop in pairwise([*range(0, size, block), size]):
-        if scratch:
-            scratch.clear()
-        first = max(start - reach + 1, 0)
-        pieces = [Runs(values[first:stop], scratch) for values in series]
-        for index, (each, out) in enumerate(zip(formulas, results, strict=True)):
+
+    def __init__(self, formulas: Sequence[Local], series: Sequence[Values]) -> None:
+        self._formulas = formulas
+        self._series = series
+        self._size = len(series[0])
+        self._reach = max(each.reach for each in formulas)
+        self._results = [empty(self._size) for _ in formulas]
+        self._finite = [True] * len(formulas)
+        self._local = threading.local()
+
+    def blocks(self) -> list[tuple[int, int]]:
+        """Where each block starts and stops."""
+        return list(pairwise([*range(0, self._size, max(_BLOCK, 2 * self._reach)), self._size]))
+
+    def compute(self, start: int, stop: int) -> None:
+        """Computes a block."""
+        scratch = self._scratch()
+        first = max(start - self._reach + 1, 0)
+        pieces = [Runs(values[first:stop], scratch) for values in self._series]
+        for index, (each, out) in enumerate(zip(self._formulas, self._results, strict=True)):
             begin = min(max(start, each.reach - 1), stop)
             out[start:begin] = np.nan
             if begin < stop:
                 values = each.formula(*pieces)[begin - stop :]
                 out[begin:stop] = values
-                finite[index] = finite[index] and bool(np.isfinite(values).all())
-    begins = [min(each.reach - 1, size) for each in formulas]
-    return [
-        (values, Presence(size, begin)) if known else settled(values)
-        for values, begin, known in zip(results, begins, finite, strict=True)
-    ]
+                if not finite(out[begin:stop]):
+                    self._finite[index] = False
+
+    def results(self) -> list[tuple[Values, Presence]]:
+        """The results once all blocks are computed, and where each has values."""
+        begins = [min(each.reach - 1, self._size) for each in self._formulas]
+        return [
+            (values, Presence(self._size, begin)) if known else settled(values)
+            for values, begin, known in zip(self._results, begins, self._finite, strict=True)
+        ]
+
+    def _scratch(self) -> Scratch | None:
+        """Memory of this thread."""
+        if self._size <= _SMALL:
+            return None
+        known: Scratch | None = getattr(self._local, "scratch", None)
+        if known is None:
+            known = self._local.scratch = Scratch()
+        known.clear()
+        return known
+
+
+def evaluate(formulas: Sequence[Local], series: Sequence[Values]) -> list[tuple[Values, Presence]]:
+    """The results of an `Evaluation`, one block after the other."""
+    evaluation = Evaluation(formulas, series)
+    for start, stop in evaluation.blocks():
+        evaluation.compute(start, stop)
+    return evaluation.results()
 
 
 def change(window: int) -> Local:
