@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from secrets import token_hex
@@ -22,12 +22,9 @@ SERVER_OPTIONS = {
     "listen_addresses": "",
     "max_connections": "200",
     "shared_buffers": "16MB",
-    # nothing here outlives the session, so nothing need reach the disk
-    "autovacuum": "off",
-    "fsync": "off",
-    "synchronous_commit": "off",
-    "full_page_writes": "off",
 }
+# nothing in tests outlives the session, so nothing need reach the disk
+PASSING = {"autovacuum": "off", "fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 COLUMNS = """
 SELECT string_agg(concat_ws(' ', relname, attname, atttypid, attnotnull), ',' ORDER BY relname, attnum)
@@ -45,11 +42,11 @@ DISCONNECT = "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHER
 
 
 @contextmanager
-def server() -> Iterator[URL]:
-    """A server of one's own: the address of its `postgres` database."""
+def server(*, durable: bool = False) -> Iterator[URL]:
+    """A server of one's own: the address of its `postgres` database. Only a `durable` one waits for the disk."""
     folder = Path(tempfile.mkdtemp(prefix="pg"))
     try:
-        with _postgresql_process(folder):
+        with _postgresql_process(folder, SERVER_OPTIONS | ({} if durable else PASSING)):
             yield URL.create("postgresql", "postgres", database="postgres", query={"host": str(folder)})
     finally:
         shutil.rmtree(folder)
@@ -112,7 +109,7 @@ async def _fetch(database: URL, statement: str, *arguments: str) -> list[Any]:
 
 
 @contextmanager
-def _postgresql_process(folder: Path) -> Iterator[None]:
+def _postgresql_process(folder: Path, settings: Mapping[str, str]) -> Iterator[None]:
     """A PostgreSQL server with its socket and data in `folder`, stopped at the end.
 
     The server refuses to run as root. Then it runs as `nobody`, from a copy that `nobody` can read.
@@ -140,7 +137,7 @@ def _postgresql_process(folder: Path) -> Iterator[None]:
     ]
     done = subprocess.run(initialise, cwd=folder, capture_output=True, text=True, check=False, **identity)
     assert done.returncode == 0, done.stderr
-    options = [part for name, value in SERVER_OPTIONS.items() for part in ("-c", f"{name}={value}")]
+    options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     # the shell ends the server when its standard input closes: at the end, or when this process dies in any way
     watch = '"$@" & server=$!; read -r _; kill -QUIT $server; wait $server'
     command: list[str | Path] = ["sh", "-c", watch, "sh", binaries / "postgres", "-D", data, "-k", folder, *options]
