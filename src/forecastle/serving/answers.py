@@ -1,5 +1,6 @@
 """Answers that were given before: the same question to the same version of a model need not be computed again."""
 
+from collections import OrderedDict
 from typing import TypeAlias
 
 import msgspec
@@ -24,20 +25,20 @@ class Answers:
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._held: dict[Key, Answer] = {}
+        self._held: OrderedDict[Key, Answer] = OrderedDict()  # a dict takes ever longer to find its first entry
 
     def recall(self, key: Key) -> Answer | None:
         """The answer that was kept, if it still is."""
-        answer = self._held.pop(key, None)
+        answer = self._held.get(key)
         if answer is not None:
-            self._held[key] = answer
+            self._held.move_to_end(key)
         return answer
 
     def keep(self, key: Key, answer: Answer) -> None:
         """Keep an answer, and let go of the one that was not used for longest."""
         self._held[key] = answer
         if len(self._held) > self._capacity:
-            del self._held[next(iter(self._held))]
+            self._held.popitem(last=False)
 
 
 def keys(model: Model, matrix: Matrix) -> list[Key]:
