@@ -7,7 +7,7 @@ import lightgbm
 import numpy as np
 
 BATCH = int(os.environ["BATCH"])
-BATCHED = {"batchable": True, "max_batch_size": BATCH, "max_latency_ms": 50} if BATCH > 1 else {}
+BATCHED = {"batchable": True, "max_batch_size": BATCH, "max_latency_ms": 1000} if BATCH > 1 else {}
 
 
 @bentoml.service(workers=1, metrics={"enabled": False}, logging={"access": {"enabled": False}})

@@ -11,7 +11,7 @@ from parts.served_model import ServedModel
 from parts.servers import Served, free_port
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MLServer(Served):
     """MLServer's own runtime for LightGBM, without a pool of processes: there is one core."""
 
@@ -46,7 +46,7 @@ class MLServer(Served):
         return float(reply["outputs"][0]["data"][0])
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BentoML(Served):
     """BentoML's server with a service of one worker."""
 

@@ -21,7 +21,7 @@ START_S = 180.0
 MB = 1024 * 1024
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Served:
     """A contender: how it is started, and how it is asked and answers."""
 

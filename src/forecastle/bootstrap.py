@@ -15,7 +15,7 @@ from forecastle.auth.passwords import Passwords, open_passwords
 from forecastle.auth.tokens import Tokens
 from forecastle.clock import Clock, SystemClock
 from forecastle.data.storage import TableStore
-from forecastle.db import Database, migrate, open_database
+from forecastle.db import Database, open_database, schema
 from forecastle.errors import ForecastleError, SettingsError, clip
 from forecastle.jobs import leases
 from forecastle.jobs.feed import JobFeed
@@ -145,7 +145,10 @@ async def prepare(stores: Stores) -> str | None:
     Raises:
         Unavailable: the database cannot be reached.
     """
-    await migrate.upgrade(stores.database)
+    if await schema.current(stores.database) != schema.NEWEST:
+        from forecastle.db import migrate  # noqa: PLC0415 - 10 MB and 0.1 s, once a release
+
+        await migrate.upgrade(stores.database)
     return await users.ensure_admin(stores.database, stores.passwords, now=stores.clock.now())
 
 

@@ -140,7 +140,7 @@ def test_a_check_before_the_first_start_makes_nothing(cli: Cli, home: Path) -> N
     checked = cli("config", "check", "--json")
     assert checked.json["home"] == str(home)
     found = checks(checked)
-    assert list(found) == ["home", "space", "signing key", "artifacts", "database", "schema"]
+    assert list(found) == ["home", "space", "signing key", "artifacts", "database", "schema", "kernels"]
     assert {state for state, _ in found.values()} == {"ok"}
     assert found["schema"][1] == "not there yet; the first start makes it"
     assert not home.exists()

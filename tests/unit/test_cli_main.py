@@ -43,7 +43,7 @@ LOOK_UPS = [f"forecastle.cli.{name}" for name in ("main", "data", "models", "job
     ("modules", "absent"),
     [
         (LOOK_UPS, ("polars", "pyarrow", "onnxruntime", "talib", "fastapi", "sklearn")),
-        (["forecastle.cli.serve"], ("pyarrow", "pebble", "sklearn")),
+        (["forecastle.cli.serve"], ("alembic", "pyarrow", "pebble", "sklearn")),
     ],
     ids=["look-ups", "server"],
 )

@@ -10,10 +10,9 @@ from typing import Literal
 from forecastle.auth.keys import KEY_FILE, signing_key
 from forecastle.bootstrap import artifacts_url, open_artifacts
 from forecastle.cli.masking import without_password
-from forecastle.db import Database, migrate, open_database
+from forecastle.db import Database, open_database, schema
 from forecastle.db.engine import database_url
 from forecastle.errors import ForecastleError, SettingsError, Unavailable
-from forecastle.features.functions.kernels import kernels
 from forecastle.settings import Settings
 
 LEAST_FREE_BYTES = 100_000_000
@@ -40,7 +39,7 @@ class Finding:
 
 async def check_all(settings: Settings) -> list[Finding]:
     """Every finding, in the order of a start."""
-    return [*check_settings(settings), *[finding async for finding in _database(settings)]]
+    return [*check_settings(settings), *[finding async for finding in _database(settings)], _kernels()]
 
 
 def check_settings(settings: Settings) -> Iterator[Finding]:
@@ -50,7 +49,6 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     yield _key(settings)
     where = without_password(artifacts_url(settings))
     yield _tried("artifacts", where, lambda: open_artifacts(settings))
-    yield _kernels()
 
 
 def _home(home: Path) -> Finding:
@@ -75,11 +73,6 @@ def _key(settings: Settings) -> Finding:
         return Finding("signing key", f"{path}: {TO_BE_MADE}")
     where = str(path) if settings.auth.secret is None else "FORECASTLE_AUTH__SECRET"
     return _tried("signing key", where, lambda: signing_key(settings.auth, home=settings.home))
-
-
-def _kernels() -> Finding:
-    found = "compiled" if kernels() else "without compiled ones; features take longer"
-    return Finding("kernels", found, skipped=not kernels())
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
@@ -111,9 +104,16 @@ def _file_to_be(path: Path) -> Finding:
     return Finding("database", str(path), SettingsError(f"{path.parent}: expected a folder that can be written"))
 
 
+def _kernels() -> Finding:
+    from forecastle.features.functions.kernels import kernels  # noqa: PLC0415 - 40 MB that a start may do without
+
+    return Finding("kernels", "compiled" if kernels() else "not compiled: features of long tables take longer")
+
+
 async def _schema(database: Database) -> Finding:
     try:
-        at, pending = await migrate.current(database), await migrate.pending(database)
+        at = await schema.current(database)
+        pending = () if at == schema.NEWEST else await _pending(database)
     except ForecastleError as error:
         return Finding("schema", "not one of this version", error)
     if at is None:
@@ -121,6 +121,12 @@ async def _schema(database: Database) -> Finding:
     if pending:
         return Finding("schema", f"at {at}; the next start applies {', '.join(pending)}")
     return Finding("schema", f"at {at}, up to date")
+
+
+async def _pending(database: Database) -> tuple[str, ...]:
+    from forecastle.db import migrate  # noqa: PLC0415 - 10 MB, once a release
+
+    return await migrate.pending(database)
 
 
 def _tried(check: str, found: str, attempt: Callable[[], object]) -> Finding:

@@ -7,7 +7,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint
-from forecastle.db import Database, migrate, open_database
+from forecastle.db import Database, migrate, open_database, schema
 from forecastle.errors import BadInput, NotFound
 from forecastle.settings import load_settings
 
@@ -71,7 +71,7 @@ def _migrate(change: Callable[[Database], Awaitable[None]], *, as_json: bool) ->
 async def _state(database: Database) -> dict[str, object]:
     return {
         "database": database.url.render_as_string(hide_password=True),
-        "revision": await migrate.current(database),
+        "revision": await schema.current(database),
         "pending": await migrate.pending(database),
     }
 

@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 from alembic import command
 from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.script.revision import RevisionError
 from alembic.util import CommandError
@@ -13,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from forecastle.db.engine import Database
 from forecastle.db.errors import SchemaUnknown
+from forecastle.db.schema import current
 from forecastle.errors import BadInput
 
 LOCK = 0x666F7265  # any number, always the same: "fore"
@@ -38,12 +38,6 @@ async def downgrade(database: Database, revision: str) -> None:
         DatabaseUnavailable: the database cannot be reached.
     """
     await _alone(database, revision, command.downgrade)
-
-
-async def current(database: Database) -> str | None:
-    """The revision that the database is at, or None if it is empty."""
-    async with database.connect() as connection:
-        return await connection.run_sync(lambda bound: MigrationContext.configure(bound).get_current_revision())
 
 
 async def pending(database: Database) -> tuple[str, ...]:
