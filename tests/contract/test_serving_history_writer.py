@@ -160,13 +160,14 @@ async def test_whoever_is_acknowledged_is_stored(database: Database, writer: His
     assert await stored_ids(database) == {one.id for one in records}
 
 
+@pytest.mark.parametrize("size", [1, 82, 83, 84, 166, 400])
 async def test_records_appended_together_are_stored_together_or_not_at_all(
-    database: Database, writer: HistoryWriter
+    database: Database, writer: HistoryWriter, size: int
 ) -> None:
-    good, twice = [record() for _ in range(3)], record()
+    good, twice = [record() for _ in range(size)], record()
     await writer.append(*good)
     with pytest.raises(PredictionRefused):
-        await writer.append(record(), twice, twice)
+        await writer.append(twice, *(record() for _ in range(size)), twice)
     assert await stored_ids(database) == {one.id for one in good}
 
 

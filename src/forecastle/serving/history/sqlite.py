@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from functools import cache, partial
@@ -17,10 +17,11 @@ from forecastle.serving.history.record import COLUMNS, Record
 T = TypeVar("T")
 
 PRAGMAS = ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON")
-PIECES = (64, 16, 4, 1)
-"""Rows of one statement. Each is one step, and with each step SQLite lets go of the interpreter and waits for it.
+MOST_ROWS = 999 // len(COLUMNS)
+"""Rows of one statement: older releases of SQLite take no more than 999 values.
 
-No more, because older releases take no more than 999 values.
+With each statement SQLite lets go of the interpreter and then waits for it, so what fits into one is not told to begin
+and to commit: a statement by itself is a transaction.
 """
 REFUSALS = (
     sqlite3.IntegrityError,
@@ -73,21 +74,27 @@ class SqliteStore:
 
     def _open(self) -> None:
         self._close()
-        self._connection = sqlite3.connect(self._path, timeout=self._lock_timeout_s, isolation_level=None)
+        self._connection = sqlite3.connect(
+            self._path, timeout=self._lock_timeout_s, isolation_level=None, cached_statements=MOST_ROWS + 8
+        )
         for pragma in PRAGMAS:
             self._connection.execute(f"PRAGMA {pragma}")
 
     def _commit(self, records: Sequence[Record]) -> None:
-        if self._connection is None:
+        connection = self._connection
+        if connection is None:
             raise sqlite3.OperationalError("not connected")
-        self._connection.execute("BEGIN IMMEDIATE")
+        if len(records) <= MOST_ROWS:
+            _insert(connection, records)
+            return
+        connection.execute("BEGIN IMMEDIATE")
         try:
-            for piece in _pieces(records):
-                self._connection.execute(_insert(len(piece)), list(chain.from_iterable(map(_row, piece))))
-            self._connection.execute("COMMIT")
+            for start in range(0, len(records), MOST_ROWS):
+                _insert(connection, records[start : start + MOST_ROWS])
+            connection.execute("COMMIT")
         finally:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
 
     def _close(self) -> None:
         if self._connection is not None:
@@ -95,17 +102,12 @@ class SqliteStore:
             self._connection = None
 
 
-def _pieces(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
-    """All of them in few statements, of which there are few kinds."""
-    start = 0
-    for size in PIECES:
-        while len(records) - start >= size:
-            yield records[start : start + size]
-            start += size
+def _insert(connection: sqlite3.Connection, records: Sequence[Record]) -> None:
+    connection.execute(_statement(len(records)), list(chain.from_iterable(map(_row, records))))
 
 
 @cache
-def _insert(rows: int) -> str:
+def _statement(rows: int) -> str:
     # the columns are named in this code, not by anybody
     values = ", ".join([f"({', '.join('?' * len(COLUMNS))})"] * rows)
     return f"INSERT INTO predictions ({', '.join(COLUMNS)}) VALUES {values}"  # noqa: S608
