@@ -123,8 +123,7 @@ def _ours(home: Path, settings: Mapping[str, str], database: str) -> Iterator[tu
     environment = {"FORECASTLE_HOME": str(home), "FORECASTLE_AUTH__TOKEN_MINUTES": "1440", **log, **settings}
     model = served_model.make(home, environment, rows=QUESTIONS)
     command = [sys.executable, "-m", "forecastle", "serve", "--port", "{port}"]
-    with running(Hello("forecastle", command, path="/readyz", environment=environment), model.rows[0]) as server:
-        token = served_model.sign_in(server.url.removesuffix("/readyz"), environment)
+    token = served_model.token(environment)
     headers = {"Authorization": f"Bearer {token}"}
     yield model, Served(f"forecastle on {database}", command, environment=environment, headers=headers)
 

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,13 +68,10 @@ def is_graph(path: Path) -> bool:
     return path.read_bytes()[:1] == b"\x08"
 
 
-def sign_in(url: str, environment: Mapping[str, str]) -> str:
-    """The token of a new account of ours; `url` is where our server listens."""
-    made = forecastle(environment, "user", "add", "bench", "--generate", "--json")
-    body = json.dumps({"username": "bench", "password": made["password"]}).encode()
-    request = urllib.request.Request(f"{url}/api/v1/auth/login", body, {"Content-Type": "application/json"})  # noqa: S310
-    with urllib.request.urlopen(request) as reply:  # noqa: S310 - loopback
-        return str(json.load(reply)["access_token"])
+def token(environment: Mapping[str, str]) -> str:
+    """Of an account of ours."""
+    forecastle(environment, "user", "add", "bench", "--generate", "--json")
+    return str(forecastle(environment, "user", "token", "bench", "--json")["access_token"])
 
 
 def forecastle(environment: Mapping[str, str], *arguments: str) -> Any:
