@@ -41,10 +41,6 @@ class Callers:
             return user
         return await self._flights.once(token, partial(self._identify, token))
 
-    def forget(self) -> None:
-        """Look everybody up anew: an account was changed or removed."""
-        self._known.clear()
-
     async def _identify(self, token: str) -> User:
         claims = self._tokens.read(token)
         try:
