@@ -6,12 +6,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import psutil
 import pytest
 
 from forecastle.jobs.executor import Task
+from forecastle.jobs.forking import ForkedContext
 from forecastle.jobs.journal import Failed, Succeeded
 from forecastle.jobs.nursery import EVERY_WORKERS, Nursery
 from forecastle.jobs.pool import LocalPool
@@ -91,6 +94,25 @@ def test_whoever_comes_late_finds_it_stopped() -> None:
     with pytest.raises(OSError, match="has ended"):
         nursery.get_ready()
     assert _spawned() == []
+
+
+def test_all_threads_that_ask_are_told_how_a_worker_ended() -> None:
+    nursery = Nursery(())
+    nursery.get_ready()
+    try:
+        with ThreadPoolExecutor(8) as threads:
+            for _ in range(20):
+                process = ForkedContext(nursery).Process(target=os._exit, args=(7,))
+                process.start()
+                assert list(threads.map(lambda _, each=process: _exit_code(each), range(8))) == [7] * 8
+    finally:
+        nursery.stop()
+
+
+def _exit_code(process: BaseProcess) -> int:
+    while (code := process.exitcode) is None:
+        pass
+    return code
 
 
 async def test_a_task_fails_whose_worker_cannot_be_forked(tmp_path: Path) -> None:

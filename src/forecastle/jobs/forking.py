@@ -3,22 +3,22 @@
 import io
 import os
 from multiprocessing import popen_forkserver, reduction, spawn, util
-from multiprocessing.context import SpawnContext, SpawnProcess, set_spawning_popen
+from multiprocessing.context import SpawnProcess, set_spawning_popen
 from multiprocessing.process import BaseProcess
+from threading import RLock
 from typing import Any
 
 from forecastle.jobs.nursery import Nursery
-from forecastle.jobs.spawn import without_main_module
+from forecastle.jobs.spawn import WorkerContext, without_main_module
 
 
-class ForkedContext(SpawnContext):
+class ForkedContext(WorkerContext):
     """The `multiprocessing` context of worker processes that a nursery forks."""
 
     def __init__(self, nursery: Nursery) -> None:
         self._nursery = nursery
 
-    def Process(self, **arguments: Any) -> "ForkedProcess":  # type: ignore[override]  # noqa: N802 - as contexts do
-        """A process, not started yet."""
+    def _make(self, **arguments: Any) -> "ForkedProcess":
         return ForkedProcess(self._nursery, **arguments)
 
 
@@ -42,6 +42,15 @@ class _Popen(popen_forkserver.Popen):
     """A started process; how it ended is read as from the standard library's fork server."""
 
     _fds: list[int]
+
+    def __init__(self, process: BaseProcess) -> None:
+        self._polling = RLock()
+        super().__init__(process)
+
+    def poll(self, flag: int = os.WNOHANG) -> int | None:
+        """How the process ended, which can be read once only: of two threads that ask, the second would be told 255."""
+        with self._polling:
+            return super().poll(flag)
 
     def _launch(self, process: ForkedProcess) -> None:
         pickled = self._pickled(process)

@@ -5,6 +5,7 @@ nursery of its own, so that no two workers depend on the same one. Linux only: e
 loaded numerical libraries crash.
 """
 
+import errno
 import gc
 import os
 import selectors
@@ -19,7 +20,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from threading import Lock
 
-from forecastle.jobs.spawn import WorkerContext
+from forecastle.jobs.spawn import WorkerProcess
 from forecastle.jobs.threads import cap_threads
 from forecastle.jobs.worker import die_with_parent
 
@@ -66,7 +67,7 @@ class Nursery:
         The first two are its own: where it reads what to run, and where the nursery tells how it ended.
 
         Raises:
-            OSError: the nursery is not there.
+            OSError: the nursery is not there, or it cannot fork now; then it goes on, and so do its workers.
         """
         with self._lock:
             if self._running is None:
@@ -74,10 +75,13 @@ class Nursery:
             line = self._running[1]
             try:
                 socket.send_fds(line, [ASKED], fds)
-                return int.from_bytes(_received(line), "little")
+                answer = int.from_bytes(_received(line), "little", signed=True)
             except OSError:
                 self._end()
                 raise
+        if answer < 0:
+            raise OSError(-answer, os.strerror(-answer))
+        return answer
 
     def stop(self) -> None:
         """End the nursery and every worker that it forked, for good."""
@@ -87,7 +91,7 @@ class Nursery:
 
     def _start(self) -> tuple[BaseProcess, socket.socket]:
         ours, theirs = socket.socketpair()
-        process = WorkerContext.Process(target=serve, args=(theirs, self._modules), daemon=True)
+        process = WorkerProcess(target=serve, args=(theirs, self._modules), daemon=True)
         with theirs:
             process.start()
         try:
@@ -165,16 +169,23 @@ class _Server:
             return False
         reads, tells, *inherited = fds
         mine = os.getpid()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            self._answer(-(error.errno or errno.EAGAIN), fds)
+            return True
         if pid == 0:
             die_with_parent(mine)
             selector.close()
             self._become_worker(reads, tells, inherited)
         self._ends[pid] = tells
-        for fd in (reads, *inherited):
-            os.close(fd)
-        self._line.send(pid.to_bytes(NUMBER_BYTES, "little"))
+        self._answer(pid, [reads, *inherited])
         return True
+
+    def _answer(self, number: int, unneeded: list[int]) -> None:
+        for fd in unneeded:
+            os.close(fd)
+        self._line.send(number.to_bytes(NUMBER_BYTES, "little", signed=True))
 
     def _reap(self) -> None:
         for pid in list(self._ends):

@@ -16,7 +16,8 @@ import msgspec
 
 from forecastle.jobs.executor import Task
 from forecastle.jobs.journal import Failed, Outcome, encode_several
-from forecastle.jobs.slot import FOLLOW_S, STARTS, NeverStarted, Slot, files, tidy_up
+from forecastle.jobs.single import NeverStarted
+from forecastle.jobs.slot import FOLLOW_S, STARTS, Slot, files, tidy_up
 
 SlotFacts: TypeAlias = tuple[int, tuple[str, ...], tuple[str, ...]]
 
@@ -108,6 +109,7 @@ def _try(slot: Slot, task: Task, place: Path) -> Generator[bytes, None, Outcome]
         slot.get_ready()
     attempt = slot.start(task, place)
     try:
+        slot.prepare_successor()
         while not attempt.over:
             wait([attempt.future], timeout=FOLLOW_S)
             if news := attempt.look():

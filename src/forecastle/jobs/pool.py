@@ -12,7 +12,8 @@ import structlog
 
 from forecastle.jobs.executor import Task
 from forecastle.jobs.journal import Failed, News, Outcome
-from forecastle.jobs.slot import FOLLOW_S, STARTS, NeverStarted, Slot, files, tidy_up
+from forecastle.jobs.single import NeverStarted
+from forecastle.jobs.slot import FOLLOW_S, STARTS, Attempt, Slot, files, tidy_up
 
 log = structlog.get_logger("forecastle.jobs")
 
@@ -71,20 +72,27 @@ async def _try(slot: Slot, task: Task, place: Path, follow: Callable[[News], Non
     if not slot.is_ready:
         await asyncio.to_thread(slot.get_ready)
     attempt = slot.start(task, place)
-    ended = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    attempt.future.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+    preparing = asyncio.create_task(asyncio.to_thread(slot.prepare_successor)) if slot.needs_successor else None
     try:
-        while not attempt.over:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(ended.wait(), FOLLOW_S)
-            for news in attempt.look():
-                follow(news)
+        await _follow(attempt, follow)
     finally:
         if not attempt.future.done():
             attempt.kill()
             await asyncio.to_thread(slot.stop)
+        if preparing is not None:
+            await preparing
     return attempt.outcome()
+
+
+async def _follow(attempt: Attempt, follow: Callable[[News], None]) -> None:
+    ended = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    attempt.future.add_done_callback(lambda _: loop.call_soon_threadsafe(ended.set))
+    while not attempt.over:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(ended.wait(), FOLLOW_S)
+        for news in attempt.look():
+            follow(news)
 
 
 def allowed_workers(asked: int) -> int:

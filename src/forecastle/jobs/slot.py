@@ -9,15 +9,17 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import RLock, Thread
 
-from pebble import ProcessExpired, ProcessPool
+from pebble import ProcessExpired
 
-from forecastle.jobs import memory, nursery, worker
+from forecastle.jobs import memory, nursery
 from forecastle.jobs.executor import Task
 from forecastle.jobs.forking import ForkedContext
 from forecastle.jobs.journal import Failed, JournalReader, Line, News, Outcome, Started, Succeeded, Tail, storable
 from forecastle.jobs.memory import MB
 from forecastle.jobs.nursery import Nursery
+from forecastle.jobs.single import NeverStarted, SinglePool
 from forecastle.jobs.spawn import WorkerContext
 
 FOLLOW_S = 0.1
@@ -30,23 +32,25 @@ JOURNAL, OUTPUT = ".jsonl", ".out"
 NO_RESULT = "its worker process ended without a result"
 
 
-class NeverStarted(Exception):
-    """The worker process died before it took the task."""
-
-
 class Slot:
     """Room for one worker process, which is started with the first task.
 
     The process has a Pebble pool of its own: Pebble's workers share a lock, and one killed while holding it would stop
     the others. With modules to be `shared`, which start no thread, a nursery loads them once and forks each process.
+
+    A process does `recycle_after` tasks. While it does the last, its successor starts and gets prepared, takes its
+    place when it has ended, and does not wait until it is gone. If no successor could be started, Pebble replaces it.
     """
 
     def __init__(self, recycle_after: int, modules: tuple[str, ...], shared: tuple[str, ...] = ()) -> None:
         self._recycle_after = recycle_after
         self._modules = modules
         self._nursery = Nursery(shared) if shared and nursery.IS_POSSIBLE else None
-        self._pool: ProcessPool | None = None
-        self._last_pid: int | None = None
+        self._pool: SinglePool | None = None
+        self._successor: SinglePool | None = None
+        self._retiring: Thread | None = None
+        self._changing = RLock()
+        self._is_closed = False
 
     @property
     def is_ready(self) -> bool:
@@ -60,7 +64,7 @@ class Slot:
             NeverStarted: it cannot be.
         """
         if self._nursery is not None:
-            self.stop()  # a process whose nursery is gone is going too
+            self._stop_all()  # a process whose nursery is gone is going too
             try:
                 self._nursery.get_ready()
             except OSError as error:
@@ -70,65 +74,93 @@ class Slot:
         """Hand a task to the process; `files` is where its journal and what it prints go, less their suffixes.
 
         Raises:
-            NeverStarted: no process could be started.
+            NeverStarted: no process could be started, or none is to be any more.
         """
-        call = (task, files.with_suffix(JOURNAL), files.with_suffix(OUTPUT))
-        try:
-            future = self._started_pool().schedule(worker.perform, call)
-        except (BrokenProcessPool, RuntimeError) as error:  # it breaks now, or broke since anybody looked
-            raise NeverStarted from error
-        return Attempt(self, task, files, future)
+        if self._is_closed:
+            raise NeverStarted
+        if self._pool is None:
+            self._pool = self._new_pool()
+        future = self._pool.perform((task, files.with_suffix(JOURNAL), files.with_suffix(OUTPUT)))
+        return Attempt(self, self._pool, task, files, future)
+
+    @property
+    def needs_successor(self) -> bool:
+        """Whether the process does its last task and nothing has been started that could follow it."""
+        return self._pool is not None and self._pool.is_spent and self._successor is None
+
+    def prepare_successor(self) -> None:
+        """Start the process that follows this one, if it is needed; may take a moment.
+
+        A spawned one ends with the thread that calls this: the kernel ties a process to the thread that started it.
+        """
+        with self._changing:
+            if self._is_closed or not self.needs_successor:
+                return
+            self._await_retired()  # so that short tasks do not heap up processes
+            successor = self._new_pool()
+            try:
+                successor.start()
+            except NeverStarted:
+                successor.end()
+            else:
+                self._successor = successor
+
+    def hand_over(self) -> None:
+        """After a task: if it was the last one of its process, let the successor take its place."""
+        with self._changing:
+            if self._pool is not None and self._successor is not None:
+                self._await_retired()
+                self._retiring = self._pool.retire()
+                self._pool, self._successor = self._successor, None
 
     def close(self) -> None:
-        """End the process, and what the next one would have been forked from."""
-        self.stop()
+        """End the processes, and what the next one would have been forked from; none is started any more."""
+        with self._changing:
+            self._is_closed = True
+            self._stop_all()
         if self._nursery is not None:
             self._nursery.stop()
 
     def stop(self) -> None:
-        """End the process, if there is one; returns when it is gone."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            pool.stop()  # type: ignore[no-untyped-call]
-            pool.join()
+        """End the process, if there is one; returns when it is gone. Its successor lives."""
+        with self._changing:
+            pool, self._pool, self._successor = self._pool, self._successor, None
+            if pool is not None:
+                pool.end()
 
     def is_unfit(self, task: Task) -> bool:
         """Whether to stop before this task: Pebble gives up when an idle worker is killed, and some jobs leave much."""
         if self._pool is None:
             return False
-        left = memory.used_bytes(self._last_pid) if self._last_pid else 0
-        return self.is_broken or left > memory.limit_here(task.memory_bytes) * FIT_SHARE
+        left = memory.used_bytes(self._pool.pid) if self._pool.pid else 0
+        return self._pool.is_broken or left > memory.limit_here(task.memory_bytes) * FIT_SHARE
 
-    @property
-    def is_broken(self) -> bool:
-        """Whether Pebble has given up: a task that came too late would wait for ever."""
-        return self._pool is not None and not self._pool.active
+    def _stop_all(self) -> None:
+        with self._changing:
+            for _ in range(2):
+                self.stop()
+            self._await_retired()
 
-    def occupied(self, pid: int) -> None:
-        """The process `pid` has taken the task."""
-        self._last_pid = pid
+    def _await_retired(self) -> None:
+        thread, self._retiring = self._retiring, None
+        if thread is not None:
+            thread.join()
 
-    def _started_pool(self) -> ProcessPool:
-        if self._pool is None:
-            self._pool = ProcessPool(
-                max_workers=1,
-                max_tasks=self._recycle_after,
-                initializer=worker.prepare,
-                initargs=(self._modules,),
-                context=WorkerContext() if self._nursery is None else ForkedContext(self._nursery),
-            )
-        return self._pool
+    def _new_pool(self) -> SinglePool:
+        context = WorkerContext() if self._nursery is None else ForkedContext(self._nursery)
+        return SinglePool(self._recycle_after, self._modules, context)
 
 
 class Attempt:
     """A task in a slot. Look at it every now and then until it is over, and then ask for its outcome."""
 
-    def __init__(self, slot: Slot, task: Task, files: Path, future: "Future[None]") -> None:
+    def __init__(self, slot: Slot, pool: SinglePool, task: Task, files: Path, future: "Future[None]") -> None:
         self.future = future
         """Done when the process gave the task back or ended; it holds no result."""
         self.over = False
         """Whether there is nothing more to look for: it has ended, or must be ended."""
         self._slot = slot
+        self._pool = pool
         self._task = task
         self._limit = memory.limit_here(task.memory_bytes)
         self._journal = JournalReader(files.with_suffix(JOURNAL))
@@ -166,7 +198,19 @@ class Attempt:
             raise NeverStarted from error
         if error is not None:
             self.kill()  # what a dead process has started does not outlive it
-        return self._outcome or self._verdict or _explain(error)
+        self._slot.hand_over()
+        return self._outcome or self._verdict or self._explain(error)
+
+    def _explain(self, error: BaseException | None) -> Failed:
+        match error:
+            case None:
+                return Failed(NO_RESULT)
+            case ProcessExpired(exitcode=code):
+                return _explain_end(code)
+            case BrokenProcessPool():  # Pebble heard of the end before it heard of the beginning
+                return _explain_end(self._pool.exit_code)
+            case _:
+                return Failed(f"its worker process failed: {type(error).__name__}: {error}")
 
     def _read(self) -> Iterator[News]:
         for text in self._output.read(MAX_OUTPUT - self._output.offset):
@@ -175,7 +219,7 @@ class Attempt:
             if isinstance(entry, Started):
                 self._pid, self._began_s = entry.pid, time.monotonic()
                 self._meter = memory.Meter(entry.pid)
-                self._slot.occupied(entry.pid)
+                self._pool.pid = entry.pid
             elif isinstance(entry, Succeeded | Failed):
                 self._outcome = entry
             else:
@@ -185,14 +229,14 @@ class Attempt:
         now_s = time.monotonic()
         if self._pid is None or self._meter is None:
             late = now_s - self._began_s > START_S
-            return Failed("it did not start") if late or self._slot.is_broken else None
+            return Failed("it did not start") if late or self._pool.is_broken else None
         if now_s - self._began_s > self._task.timeout_s:
             return Failed(f"it took longer than {self._task.timeout_s:g} s and was stopped")
         used = self._meter.used_bytes(now_s=now_s)
         if used > self._limit:
             limit = f"its limit of {self._limit / MB:.0f} MB"
             return Failed(f"it used {used / MB:.0f} MB of memory, more than {limit}, and was stopped")
-        return Failed(NO_RESULT) if self._is_lost(now_s) else None
+        return _explain_end(self._pool.exit_code) if self._is_lost(now_s) else None
 
     def _is_lost(self, now_s: float) -> bool:
         """Whether the process is gone for a while; Pebble does not notice one that ends with status 0."""
@@ -217,18 +261,14 @@ def tidy_up(folder: Path, task: Task) -> None:
             file.unlink(missing_ok=True)
 
 
-def _explain(error: BaseException | None) -> Failed:
-    match error:
-        case ProcessExpired(exitcode=code) if code < 0:
-            name = signal.Signals(-code).name
-            hint = "; the machine may have run out of memory" if name == "SIGKILL" else ""
-            return Failed(f"its worker process was killed by {name}{hint}")
-        case ProcessExpired(exitcode=code):
-            return Failed(f"its worker process ended with exit status {code}")
-        case None:
-            return Failed(NO_RESULT)
-        case _:
-            return Failed(f"its worker process failed: {type(error).__name__}: {error}")
+def _explain_end(exit_code: int | None) -> Failed:
+    if not exit_code:
+        return Failed(NO_RESULT)
+    if exit_code > 0:
+        return Failed(f"its worker process ended with exit status {exit_code}")
+    name = signal.Signals(-exit_code).name
+    hint = "; the machine may have run out of memory" if name == "SIGKILL" else ""
+    return Failed(f"its worker process was killed by {name}{hint}")
 
 
 def _is_alive(pid: int) -> bool:

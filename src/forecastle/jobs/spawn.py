@@ -26,9 +26,17 @@ class WorkerProcess(SpawnProcess):
 
 
 class WorkerContext(SpawnContext):
-    """The `multiprocessing` context of worker processes."""
+    """The `multiprocessing` context of worker processes. It remembers the last process made for it."""
 
-    Process = WorkerProcess
+    latest: BaseProcess | None = None
+
+    def Process(self, **arguments: Any) -> BaseProcess:  # type: ignore[override]  # noqa: N802 - as contexts do
+        """A process, not started yet."""
+        self.latest = self._make(**arguments)
+        return self.latest
+
+    def _make(self, **arguments: Any) -> BaseProcess:
+        return WorkerProcess(**arguments)
 
 
 @contextmanager
