@@ -10,15 +10,18 @@ from typing import Any
 import pytest
 from sample_kinds import FINISHED, KINDS
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from forecastle.clock import SystemClock
 from forecastle.db import Database
 from forecastle.jobs import leases, queue
 from forecastle.jobs.job import NO_TERMS, Job, Terms
+from forecastle.jobs.kinds import JobKind
 from forecastle.jobs.lifeline import Lifeline
 from forecastle.jobs.pool import LocalPool
 from forecastle.jobs.runner import Runner
 from forecastle.settings import JobSettings
+from forecastle.types import JsonObject
 
 WORKERS = 2
 clock = SystemClock()
@@ -154,6 +157,23 @@ async def test_a_job_of_a_higher_priority_runs_first(bench: Bench) -> None:
     ran = [line.split()[0] for line in order.read_text().splitlines()]
     assert [(await bench.get(job_id)).priority for job_id in ran] == [7, 0, 0, -5]
     assert ran[1] < ran[2], "of equals the oldest first"
+
+
+async def test_a_worker_gets_its_next_job_before_the_outcome_of_its_last_one_is_stored(bench: Bench) -> None:
+    order = bench.home / "order"
+
+    async def finish_after_the_next_one_ran(_session: AsyncSession, _job: Job, result: JsonObject) -> JsonObject:
+        async with asyncio.timeout(30):
+            while not order.exists():  # noqa: ASYNC110 - another process makes it true
+                await asyncio.sleep(0.01)
+        return result
+
+    kinds = {**KINDS, "patient": JobKind("sample_jobs:echo", finish_after_the_next_one_ran)}
+    first = await bench.submit("patient")
+    second = await bench.submit("count_run", file=str(order))
+    async with Runner(bench.database, kinds, JobSettings(workers=1), bench.home, clock, "memory://") as runner:
+        await runner.run_until_idle()
+    assert [(await bench.get(job_id)).status for job_id in (first, second)] == ["completed"] * 2
 
 
 async def test_what_finish_wrote_goes_with_the_job_it_failed(bench: Bench) -> None:

@@ -65,6 +65,8 @@ class Runner:
         self._executor = executor or self._local_pool()
         self._running: dict[str, Running] = {}
         self._awake = asyncio.Event()
+        self._taking = asyncio.Lock()
+        """Held while what is taken in the database is not the same as what is running here."""
         self._books = Books(database, kinds, self.id, clock, max_attempts=settings.max_attempts)
         self._next_beat_s = clock.monotonic_s()
         self._busy_at_s = self._next_beat_s
@@ -176,15 +178,16 @@ class Runner:
             await self._beat()
         await self._books.store_news(self._running.values())
         if beats or self._running:
-            await self._compare()
-        self._steer_soon = self._steer_soon or beats
+            async with self._taking:
+                await self._compare()
+        self._steer_soon = bool(self._steers) and (self._steer_soon or beats)
         self._start_steering()
         pending = await self._claim()
-        return pending or bool(self._running) or self._steering is not None
+        return pending or bool(self._running) or self._steering is not None or self._steer_soon
 
     def _start_steering(self) -> None:
         """In the background, one at a time: the jobs do not wait for it."""
-        if self._steers and self._steer_soon and self._steering is None:
+        if self._steer_soon and self._steering is None:
             self._steer_soon = False
             self._steering = asyncio.create_task(self._steer(), name="steering")
 
@@ -226,9 +229,18 @@ class Runner:
                 limit = self._settings.max_attempts
                 await leases.put_back(session, self.id, strays, now=self._clock.now(), max_attempts=limit)
 
+    async def _refill(self) -> None:
+        """Give the worker that has become free a job before the outcome of its last one is stored."""
+        with suppress(*OUTAGES):  # the next round tries again
+            await self._claim()
+
     async def _claim(self) -> bool:
         """Take as many jobs as there is room for; whether any was waiting."""
-        free = self._executor.workers - len(self._running)
+        async with self._taking:
+            return await self._take()
+
+    async def _take(self) -> bool:
+        free = self._executor.workers - sum(not running.is_over for running in self._running.values())
         if free <= 0:
             return True
         async with self._database.read() as session:  # a look takes no lock, so that idle runners disturb nobody
@@ -245,13 +257,14 @@ class Runner:
     async def _work(self, running: Running) -> None:
         try:
             outcome = await self._execute(running)
-            running.ending = True
+            running.ending = running.is_over = True
+            await self._refill()
             await self._settle(running, outcome)
         except Exception:  # a bug with one job does not end the runner; the job is put back as a stray
             log.exception("a job could not be dealt with", job=running.job.id)
         finally:
             del self._running[running.job.id]
-            self._steer_soon = True
+            self._steer_soon = bool(self._steers)
             self.wake()
 
     async def _settle(self, running: Running, outcome: Outcome | Lost) -> None:

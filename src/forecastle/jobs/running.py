@@ -20,6 +20,8 @@ class Running:
     task: asyncio.Task[None] | None = None
     ending: bool = False
     """Its outcome is being stored, or it is being killed."""
+    is_over: bool = False
+    """Its worker is free for another job."""
 
     def follow(self, news: News) -> None:
         """Keep the last report, and as much of the log as there is room for."""
