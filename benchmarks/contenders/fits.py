@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from forecastle.jobs.threads import CAPS
 from forecastle.training.algorithms import catalogue, lightgbm
 from forecastle.training.algorithms.fitted import Options
 
@@ -37,6 +38,16 @@ def memory() -> dict[str, float]:
     lines = Path("/proc/self/status").read_text().splitlines()
     fields = {line.partition(":")[0]: line.split()[1] for line in lines if line.startswith(("VmRSS", "RssAnon"))}
     return {name: int(kilobytes) / 1024 for name, kilobytes in fields.items()} | {"pid": os.getpid()}
+
+
+def caps(_: object = None) -> dict[str, str]:
+    """What caps the threads of numerical libraries in this process."""
+    return {name: os.environ.get(name, "") for name in CAPS}
+
+
+def tell_caps(_payload: dict[str, Any], _context: object) -> dict[str, Any]:
+    """`caps`, as a task of ours."""
+    return {"caps": caps()}
 
 
 def checksum(matrix: np.ndarray, start: int, rows: int) -> str:

@@ -42,6 +42,7 @@ def main() -> None:
             answer(
                 {
                     "fit": lambda jobs: [each["model"] for each in runner.run(perform_all("run", jobs))],
+                    "caps": lambda: runner.run(perform("tell_caps", {}))["caps"],
                     "measure": lambda jobs: [each["memory"] for each in runner.run(perform_all("run", jobs))],
                     "look": lambda **payload: runner.run(perform("look", payload))["checksum"],
                 }

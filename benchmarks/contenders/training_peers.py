@@ -63,7 +63,14 @@ def main() -> None:
         def look(path: str, start: int, rows: int) -> str:
             return run(fits.checksum_of, [(kept[path], start, rows)])[0]
 
-        answer({"fit": lambda jobs: run(fits.fit_one, jobs), "load": load, "look": look})
+        answer(
+            {
+                "fit": lambda jobs: run(fits.fit_one, jobs),
+                "caps": lambda: run(fits.caps, [None])[0],
+                "load": load,
+                "look": look,
+            }
+        )
 
 
 if __name__ == "__main__":
