@@ -75,7 +75,6 @@ class RequestFrame:
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send, declared: bytes) -> None:
         limit = self.upload_bytes if _is_upload(scope) else self.settings.max_body_bytes
-        too_large = HTTPException(413, f"the body exceeds {limit:,} bytes")
         seen = 0
 
         async def receive_limited() -> Message:
@@ -83,11 +82,11 @@ class RequestFrame:
             message = await receive()
             seen += len(message.get("body", b""))
             if seen > limit:
-                raise too_large
+                raise HTTPException(413, _too_large(limit))
             return message
 
         if declared.isdigit() and int(declared) > limit:
-            answer = _problem(scope, 413, "TOO_LARGE", too_large.detail)
+            answer = _problem(scope, 413, "TOO_LARGE", _too_large(limit))
             await answer(scope, receive, send)
         else:
             await self.app(scope, receive_limited, send)
@@ -119,6 +118,10 @@ def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 
 def _is_upload(scope: Scope) -> bool:
     return bool(scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/datasets"))
+
+
+def _too_large(limit: int) -> str:
+    return f"the body exceeds {limit:,} bytes"
 
 
 def _problem(scope: Scope, status: int, code: str, detail: str) -> ASGIApp:
