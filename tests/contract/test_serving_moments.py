@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ def add(database: Database, tables: TableStore, clock: ManualClock, tmp_path: Pa
     return add
 
 
+def read(tables: TableStore, dataset: Dataset) -> pl.DataFrame:
+    return tables.read(dataset.name, dataset.sha256, time=dataset.time, keys=dataset.keys)
+
+
 def described(make_manifest: MakeManifest, dataset: Dataset, **fields: Any) -> Manifest:
     defaults: dict[str, Any] = {
         "dataset": dataset.name,
@@ -84,11 +89,11 @@ async def test_a_joined_resampled_table_gives_the_same_as_the_whole_computation(
         make_manifest, bars, recipe=recipe, features=tuple(FeatureColumn(*item) for item in expressions.items())
     )
     frame = prepare(
-        tables.scan(bars.sha256).collect(),
+        read(tables, bars),
         time="time",
         keys=("ticker",),
         timeframe="4h",
-        context={"INDEX": tables.scan(index.sha256).collect()},
+        context={"INDEX": read(tables, index)},
         select_keys=("bbb",),
     )
     entries = [f"{name} = {expression}" for name, expression in expressions.items()]
@@ -214,7 +219,7 @@ async def test_a_regime_that_was_learned_is_the_one_of_the_training(
 ) -> None:
     """Every row is inside by the states in the manifest if and only if nothing is warned of."""
     bars = await add("bars", BARS, "time", "ticker")
-    frame = prepare(tables.scan(bars.sha256).collect(), time="time", keys=("ticker",), timeframe=None, context={})
+    frame = prepare(read(tables, bars), time="time", keys=("ticker",), timeframe=None, context={})
     plan = FeaturePlan.of(["inside = mixture(close)"], schema=frame.schema, time="time", keys=("ticker",))
     states = plan.fit(frame, (frame["ticker"] == "BBB").to_numpy())
     inside = plan.compute(frame, states)["inside"]
@@ -304,9 +309,9 @@ async def test_a_table_is_read_once_and_only_the_last_few_are_kept(
     reads: list[str] = []
     scan = tables.scan
 
-    def counting(sha256: str) -> pl.LazyFrame:
+    def counting(name: str, sha256: str) -> AbstractContextManager[pl.LazyFrame]:
         reads.append(sha256)
-        return scan(sha256)
+        return scan(name, sha256)
 
     monkeypatch.setattr(tables, "scan", counting)
     bars = await add("bars", BARS, "time", "ticker")

@@ -1,10 +1,12 @@
 """The commands for models and predictions, on a model that was trained by command."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from commands import Cli
+from pyarrow import parquet
 
 RECIPE = """
 name = "bars"
@@ -64,6 +66,32 @@ def test_models_and_predictions_by_command(trained: Cli) -> None:
     assert f"an id is needed; its newest version is {shown['id']}" in by_name.err
     assert shown["id"] in trained("models", "remove", shown["id"]).out
     assert trained("models", "list", "--json").json == {"items": [], "next": None}
+
+
+def test_a_damaged_dataset_is_named_by_every_command_that_reads_it(trained: Cli, home: Path, tmp_path: Path) -> None:
+    (file,) = (home / "datasets").glob("*.parquet")
+    closes = parquet.read_metadata(file).row_group(0).column(2)
+    with file.open("r+b") as stored:
+        stored.seek(closes.data_page_offset + closes.total_compressed_size // 2)
+        stored.write(b"\xff" * 8)
+    (tmp_path / "other.toml").write_text(RECIPE.replace("ret(close, 1)", "ret(close, 2)"))
+    damaged = f"dataset 'bars' is damaged: its file datasets/{file.name} is not what was imported"
+    for arguments in (
+        ("features", "preview", "bars", "close"),
+        ("predict", "bars", "--key", "ticker=A", "--time", "2024-02-10"),
+    ):
+        refused = trained(*arguments)
+        assert refused.code == 8
+        assert refused.err.startswith(f"error: {damaged}")
+        assert refused.err.count("\n") == 1
+    shutil.rmtree(home / "datasets" / "derived")
+    assert trained("train", "other.toml").code != 0
+    (job,) = trained("jobs", "list", "--status", "failed", "--json").json["items"]
+    assert job["error"].startswith(damaged)
+    assert "Traceback" not in trained("jobs", "logs", job["id"]).out
+    assert trained("data", "add", "bars.csv", "--name", "bars", "--time", "date", "--key", "ticker").code == 0
+    assert trained("jobs", "retry", job["id"]).code == 0
+    assert trained("train", "other.toml").code == 0
 
 
 def test_a_prediction_outside_the_regime_of_its_model_says_so(trained: Cli, tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ import os
 import signal
 import subprocess
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from forecastle.data.errors import StoreFull, TableMissing
+from forecastle.data.errors import StoreFull, TableDamaged, TableMissing
 from forecastle.data.importing import ImportedTable, import_table
 from forecastle.data.options import ImportOptions
 from forecastle.data.storage import TableStore
@@ -97,9 +98,12 @@ def test_a_new_table_is_doubtful_until_it_is_settled(store: TableStore, table: P
     assert store.doubtful() == []
 
 
-def test_scans_what_it_adopted(store: TableStore, table: Path) -> None:
-    imported = adopted(store, table)
-    found = store.scan(imported.sha256).collect()
+def read(store: TableStore, table: ImportedTable) -> pl.DataFrame:
+    return store.read("t", table.sha256, time=table.time, keys=table.keys)
+
+
+def test_reads_what_it_adopted(store: TableStore, table: Path) -> None:
+    found = read(store, adopted(store, table))
     assert found.schema == {"date": pl.Datetime("us", "UTC"), "v": pl.Int64}
     assert found["v"].to_list() == [2, 1]
 
@@ -108,8 +112,49 @@ def test_a_removed_table_is_missing(store: TableStore, table: Path) -> None:
     imported = adopted(store, table)
     store.remove(imported.sha256)
     store.remove(imported.sha256)
-    with pytest.raises(TableMissing, match=imported.sha256[:12]):
-        store.scan(imported.sha256)
+    with pytest.raises(TableMissing, match=f"dataset 't' was removed, or its file store/{imported.sha256}.parquet"):
+        read(store, imported)
+
+
+@pytest.fixture
+def mixed(tmp_path: Path) -> Path:
+    """A table with a column of every type, and gaps."""
+    path = tmp_path / "mixed.csv"
+    days = [date(2020, 1, 1) + timedelta(days=number) for number in range(99)]
+    rows = [f"{day},{day.day},{1 / day.day},{'red' if day.day % 3 else ''},{day.day % 2 == 0}" for day in days]
+    path.write_text("\n".join(["date,count,share,colour,even", *rows]))
+    return path
+
+
+def test_any_change_of_a_stored_byte_is_found_or_changes_nothing(store: TableStore, mixed: Path) -> None:
+    imported = adopted(store, mixed)
+    sound, file = read(store, imported), store.path(imported.sha256)
+    stored = file.read_bytes()
+    refused: list[TableDamaged] = []
+    for place in range(0, len(stored), 7):
+        file.write_bytes(stored[:place] + bytes([stored[place] ^ 0xFF]) + stored[place + 1 :])
+        try:
+            assert read(store, imported).equals(sound)
+        except TableDamaged as error:
+            refused.append(error)
+    named = f"dataset 't' is damaged: its file store/{file.name} is not what was imported"
+    assert all(error.message.startswith(named) and "\n" not in error.message for error in refused)
+    assert {"another hash" in error.message for error in refused} == {True, False}  # some of it can still be read
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"colour\nred\n"])
+def test_a_file_that_is_no_table_is_damaged(store: TableStore, mixed: Path, content: bytes) -> None:
+    imported = adopted(store, mixed)
+    store.path(imported.sha256).write_bytes(content)
+    with pytest.raises(TableDamaged, match="add it again"):
+        read(store, imported)
+
+
+def test_a_damaged_table_is_whole_again_once_it_is_added_again(store: TableStore, mixed: Path) -> None:
+    imported = adopted(store, mixed)
+    sound = read(store, imported)
+    store.path(imported.sha256).write_bytes(b"damaged")
+    assert read(store, adopted(store, mixed)).equals(sound)
 
 
 def test_a_full_disk_is_said_to_be_full(store: TableStore) -> None:

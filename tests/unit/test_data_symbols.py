@@ -104,3 +104,9 @@ def test_a_table_that_is_gone_is_left_out(store: TableStore) -> None:
     wine, gone = plain(store), bars(store)
     store.remove(gone.sha256)
     assert [each.dataset for each in symbols.options(store, [wine, gone])] == ["wine"]
+
+
+def test_a_table_that_is_damaged_is_left_out(store: TableStore) -> None:
+    wine, damaged = plain(store), bars(store)
+    store.path(damaged.sha256).write_bytes(b"damaged")
+    assert [each.dataset for each in symbols.options(store, [wine, damaged])] == ["wine"]

@@ -11,7 +11,8 @@ A message reads `FILE: line N, column C: expected …, found …; what to do`.
     Conflict
     └── DatasetExists              the name is taken by other content
     Unavailable
-    ├── TableMissing               the catalogue has it, the store does not
+    ├── TableMissing               its file is not in the store (any more)
+    ├── TableDamaged               its file is not what was imported
     └── StoreFull                  no space left where tables are kept
     ForecastleError
     └── ImportAbandoned            whoever wanted the table went away
@@ -84,13 +85,26 @@ class DatasetExists(Conflict):
 
 
 class TableMissing(Unavailable):
-    """The file of this dataset is missing from the store."""
+    """The file of this dataset is not in the store."""
 
     code = "TABLE_MISSING"
 
-    def __init__(self, sha256: str) -> None:
-        self.sha256 = sha256
-        super().__init__(f"the file of table {sha256[:12]}… is missing from the store; import it again")
+    def __init__(self, name: str, file: str) -> None:
+        self.name, self.file = name, file
+        super().__init__(f"dataset {name!r} was removed, or its file {file} is lost; add it again")
+
+
+class TableDamaged(Unavailable):
+    """The file of this dataset is not what was imported."""
+
+    code = "TABLE_DAMAGED"
+
+    def __init__(self, name: str, file: str, reason: str) -> None:
+        self.name, self.file = name, file
+        found = clip(reason, 120)
+        super().__init__(
+            f"dataset {name!r} is damaged: its file {file} is not what was imported ({found}); add it again"
+        )
 
 
 class StoreFull(Unavailable):

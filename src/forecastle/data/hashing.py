@@ -55,6 +55,15 @@ class ContentHash:
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
+def content_hash(table: pl.DataFrame, *, time: str | None, keys: Sequence[str]) -> str | None:
+    """The hash of a whole table; None if it has columns of types that no dataset has."""
+    if any(type(dtype) not in _TYPE_NAMES for dtype in table.dtypes):
+        return None
+    content = ContentHash(table.schema, time=time, keys=keys)
+    content.update(table)
+    return content.hexdigest()
+
+
 def _validity(column: pl.Series) -> bytes:
     if not column.null_count():
         return b"\x01" * len(column)

@@ -5,12 +5,12 @@ import fcntl
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from forecastle.data.errors import StoreFull, TableMissing
+from forecastle.data.errors import StoreFull, TableDamaged, TableMissing
 
 if TYPE_CHECKING:
     import polars as pl
@@ -35,18 +35,42 @@ class TableStore:
         """Where the table with this content is, or would be."""
         return self.root / f"{sha256}.parquet"
 
-    def scan(self, sha256: str) -> "pl.LazyFrame":
-        """The table, read when it is collected.
+    @contextmanager
+    def scan(self, name: str, sha256: str) -> Iterator["pl.LazyFrame"]:
+        """The table of the dataset `name`, to be collected inside; damage that its encoding does not show is not seen.
 
         Raises:
             TableMissing: it is not there.
+            TableDamaged: what was collected cannot be read.
         """
         import polars as pl  # noqa: PLC0415 - slow to import, and most commands read no table
 
         path = self.path(sha256)
-        if not path.is_file():
-            raise TableMissing(sha256)
-        return pl.scan_parquet(path, glob=False)
+        try:
+            yield pl.scan_parquet(path, glob=False)
+        except FileNotFoundError as error:
+            raise TableMissing(name, self._shown(path)) from error
+        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+            raise TableDamaged(name, self._shown(path), str(error)) from error
+
+    def read(self, name: str, sha256: str, *, time: str | None, keys: Sequence[str]) -> "pl.DataFrame":
+        """The whole table of the dataset `name`, its content compared with its hash.
+
+        Raises:
+            TableMissing: it is not there.
+            TableDamaged: it is not what was imported.
+        """
+        from forecastle.data.hashing import content_hash  # noqa: PLC0415 - as above
+
+        with self.scan(name, sha256) as rows:
+            table = rows.collect()
+        if content_hash(table, time=time, keys=keys) != sha256:
+            raise TableDamaged(name, self._shown(self.path(sha256)), "its content has another hash")
+        return table
+
+    def _shown(self, path: Path) -> str:
+        """The file as seen from the home."""
+        return str(path.relative_to(self.root.parent))
 
     @contextmanager
     def workspace(self) -> Iterator[Path]:

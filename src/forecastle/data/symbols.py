@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import lru_cache
-from pathlib import Path
+from typing import TypeAlias
 
 import polars as pl
 
 from forecastle.data.dataset import Dataset
-from forecastle.data.errors import SymbolNotFound, TableMissing
+from forecastle.data.errors import SymbolNotFound, TableDamaged, TableMissing
 from forecastle.data.storage import TableStore
 
 MAX_SYMBOLS = 1_000
@@ -67,17 +67,20 @@ class DataOptions:
     symbols_total: int
 
 
+_Counted: TypeAlias = tuple[str, str, int, datetime | None, datetime | None]
+"""Key column, value, rows, first and last time of one series."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Contents:
     """What has to be looked up in the table itself. Tables never change, so it is looked up once."""
 
-    series: tuple[tuple[str, str, int, datetime | None, datetime | None], ...]
-    """Key column, value, rows, first and last time."""
+    series: tuple[_Counted, ...]
     spacing_s: float | None
 
 
 def options(store: TableStore, datasets: Sequence[Dataset]) -> tuple[DataOptions, ...]:
-    """What each dataset offers; one whose table is missing is left out. Blocks."""
+    """What each dataset offers; one whose table is lost or damaged is left out. Blocks."""
     return tuple(_options(dataset, contents) for dataset, contents in _read_all(store, datasets))
 
 
@@ -108,24 +111,27 @@ def _read_all(store: TableStore, datasets: Sequence[Dataset]) -> list[tuple[Data
     found = []
     for dataset in datasets:
         try:
-            store.scan(dataset.sha256)
-            contents = _contents(store.path(dataset.sha256), dataset.time, dataset.keys)
-        except (TableMissing, FileNotFoundError):  # removed a moment ago
+            contents = _contents(store, dataset.name, dataset.sha256, dataset.time, dataset.keys)
+        except (TableMissing, TableDamaged):
             continue
         found.append((dataset, contents))
     return found
 
 
 @lru_cache(maxsize=HELD_TABLES)
-def _contents(path: Path, time: str | None, keys: tuple[str, ...]) -> _Contents:
-    table = pl.scan_parquet(path, glob=False)
+def _contents(store: TableStore, name: str, sha256: str, time: str | None, keys: tuple[str, ...]) -> _Contents:
+    with store.scan(name, sha256) as table:
+        return _Contents(_counted(table, time, keys), _spacing(table, time, keys))
+
+
+def _counted(table: pl.LazyFrame, time: str | None, keys: Sequence[str]) -> tuple[_Counted, ...]:
     moments = [] if time is None else [pl.col(time).min().alias("first"), pl.col(time).max().alias("last")]
     series = []
     for key in keys:
         counted = table.group_by(pl.col(key).cast(pl.String).alias("value")).agg(pl.len().alias("rows"), *moments)
         found = counted.drop_nulls("value").sort("value").collect().iter_rows(named=True)
         series += [(key, row["value"], row["rows"], row.get("first"), row.get("last")) for row in found]
-    return _Contents(tuple(series), _spacing(table, time, keys))
+    return tuple(series)
 
 
 def _spacing(table: pl.LazyFrame, time: str | None, keys: Sequence[str]) -> float | None:

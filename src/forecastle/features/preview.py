@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+import polars as pl
+
 from forecastle.data.dataset import Dataset
 from forecastle.data.storage import TableStore
 from forecastle.features.frames import prepare, prepared_schema
@@ -48,15 +50,17 @@ def preview(
 
     Raises:
         BadInput: an expression, the timeframe or a context series cannot be used.
+        TableMissing: the file of a dataset is lost.
+        TableDamaged: the file of a dataset is not what was imported.
     """
-    table = store.scan(dataset.sha256)
-    series = {name: store.scan(other.sha256).collect() for name, other in (context or {}).items()}
+    table = _read(store, dataset)
+    series = {name: _read(store, other) for name, other in (context or {}).items()}
     schema = prepared_schema(
-        table.collect_schema(), time=dataset.time, context={name: frame.schema for name, frame in series.items()}
+        table.schema, time=dataset.time, context={name: frame.schema for name, frame in series.items()}
     )
     plan = FeaturePlan.of(features, schema=schema, time=dataset.time, keys=dataset.keys, context=tuple(series))
     frame = prepare(
-        table.select(_needed(plan, dataset)).collect(),
+        table.select(_needed(plan, dataset)),
         time=dataset.time,
         keys=dataset.keys,
         timeframe=timeframe,
@@ -78,8 +82,12 @@ def preview(
     )
 
 
+def _read(store: TableStore, dataset: Dataset) -> pl.DataFrame:
+    return store.read(dataset.name, dataset.sha256, time=dataset.time, keys=dataset.keys)
+
+
 def _needed(plan: FeaturePlan, dataset: Dataset) -> list[str]:
-    """The columns to read: those used, volume to weigh bars with, and any one to count the rows of a plain table."""
+    """What to compute on: columns used, volume to weigh bars with, and one to count the rows of a plain table."""
     used = {dataset.time, *dataset.keys, *plan.sources}
     names = [column.name for column in dataset.columns]
     return [name for name in names if name in used or plain(name) == "volume"] or names[:1]

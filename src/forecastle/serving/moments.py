@@ -144,12 +144,15 @@ def _read(
     timeframe: str | None,
     keys: tuple[str, ...],
 ) -> pl.DataFrame:
+    def read(table: Dataset) -> pl.DataFrame:
+        return tables.read(table.name, table.sha256, time=table.time, keys=table.keys)
+
     return frames.prepare(
-        tables.scan(dataset.sha256).collect(),
+        read(dataset),
         time=dataset.time,
         keys=dataset.keys,
         timeframe=timeframe,
-        context={name: tables.scan(table.sha256).collect() for name, table in context.items()},
+        context={name: read(table) for name, table in context.items()},
         select_keys=keys,
     )
 

@@ -47,6 +47,7 @@ def check_rows(recipe: Recipe, tables: Mapping[str, Dataset], store: TableStore)
 class _Cut:
     """What a recipe takes of its tables, equal for most recipes of a search."""
 
+    name: str
     sha256: str
     time: str | None
     keys: tuple[str, ...]
@@ -59,7 +60,7 @@ class _Cut:
     def of(cls, recipe: Recipe, tables: Mapping[str, Dataset]) -> "_Cut":
         dataset = tables[recipe.dataset]
         series = tuple((name, tables[name].sha256) for name in recipe.context)
-        return cls(dataset.sha256, dataset.time, dataset.keys, series, recipe.keys, recipe.timeframe)
+        return cls(dataset.name, dataset.sha256, dataset.time, dataset.keys, series, recipe.keys, recipe.timeframe)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +84,12 @@ def _measured(cut: _Cut, store: TableStore) -> _Extent:
 
 
 def _prepared(cut: _Cut, store: TableStore) -> pl.DataFrame:
-    rows = store.scan(cut.sha256)
-    own = [name for name in (cut.time, *cut.keys) if name is not None] or rows.collect_schema().names()[:1]
+    with store.scan(cut.name, cut.sha256) as table:
+        own = [name for name in (cut.time, *cut.keys) if name is not None] or table.collect_schema().names()[:1]
+        rows = table.select(own).collect()
     try:
         return prepare(
-            rows.select(own).collect(),
+            rows,
             time=cut.time,
             keys=cut.keys,
             timeframe=cut.timeframe,
@@ -101,8 +103,8 @@ def _prepared(cut: _Cut, store: TableStore) -> pl.DataFrame:
 
 
 def _times(name: str, sha256: str, store: TableStore, time: str) -> pl.DataFrame:
-    rows = store.scan(sha256)
-    return rows.select(time_of(name, rows.collect_schema(), time)).collect()
+    with store.scan(name, sha256) as table:
+        return table.select(time_of(name, table.collect_schema(), time)).collect()
 
 
 def _check_windows(split: WalkForward, times: int) -> None:

@@ -34,6 +34,7 @@ def study(order: Order, kept: Kept, load: Callable[[], Tables], log: Callable[[s
     Raises:
         BadInput: as `Steps.study`.
         TableMissing: a table is not in the store.
+        TableDamaged: a table is not what was imported.
     """
     recipe, facts = order.recipe, order.table
     frame, there = kept.table(_table_key(order), lambda: TRAINING.prepare(recipe, load()))

@@ -11,6 +11,7 @@ from typing import cast
 
 import msgspec
 import numpy as np
+import polars as pl
 
 from forecastle.data.storage import TableStore
 from forecastle.features import FEATURE_VERSION
@@ -28,7 +29,7 @@ from forecastle.training.fitting import FittedRows
 from forecastle.training.inspection import inspect
 from forecastle.training.leakage.proof import prove
 from forecastle.training.learn import Method
-from forecastle.training.order import Order, TrainingResult
+from forecastle.training.order import Order, TableFacts, TrainingResult
 from forecastle.training.splits import Window
 from forecastle.training.steps import TRAINING, method
 from forecastle.training.study import Study, Tables
@@ -97,9 +98,14 @@ def read_tables(order: Order, store: TableStore) -> Tables:
 
     Raises:
         TableMissing: one is not in the store.
+        TableDamaged: one is not what was imported.
     """
-    context = {name: store.scan(facts.sha256).collect() for name, facts in order.context.items()}
-    return Tables(store.scan(order.table.sha256).collect(), order.table, context)
+
+    def read(name: str, facts: TableFacts) -> pl.DataFrame:
+        return store.read(name, facts.sha256, time=facts.time, keys=facts.keys)
+
+    context = {name: read(name, facts) for name, facts in order.context.items()}
+    return Tables(read(order.recipe.dataset, order.table), order.table, context)
 
 
 def _evaluate_all(
