@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from training_desk import DAYS, DIRECTION, HEAT, QUICK, Desk, people, prices, weather
 
+from forecastle.data.errors import TableMissing
 from forecastle.errors import BadInput
 from forecastle.features.errors import BadExpression, TooManyMissing
 from forecastle.features.kept import CHECKSUMS
@@ -64,6 +65,15 @@ def test_phases_and_progress_are_reported_in_order(desk: Desk) -> None:
     assert shares == sorted(shares)
     assert shares[-1] == 1
     assert any("window 2 of 3: accuracy" in line for line in trained.lines)
+
+
+@pytest.mark.parametrize("removed", ["prices", "index"])
+def test_a_waiting_job_names_the_dataset_that_was_removed_before_it_ran(desk: Desk, removed: str) -> None:
+    tables = {"prices": desk.add("prices", prices()), "index": desk.add("index", prices(seed=1))}
+    order = desk.order(tables["prices"], DIRECTION | {"context": ["index"]}, {"index": tables["index"]})
+    desk.store.remove(tables[removed].sha256)
+    with pytest.raises(TableMissing, match=f"dataset '{removed}' was removed, or its file datasets/.* is lost"):
+        desk.train(order)
 
 
 def test_walk_forward_measures_every_window_and_averages(desk: Desk) -> None:
