@@ -45,7 +45,7 @@ class Case:
         known = {entry.name for entry in self.algorithm.hyperparameters}
         given = {name: value for name, value in (SMALL | hyperparameters).items() if name in known}
         options = Options(self.task, catalogue.complete(self.algorithm, given), seed)
-        return Method(self.algorithm.name, options, range(features), fills, self.classes)
+        return Method(self.algorithm.name, options, range(features), "abcdef"[:features], fills, self.classes)
 
     def target(self, matrix: Floats, *, seed: int = 0) -> Floats:
         """Something that depends on the columns, with noise."""
@@ -356,7 +356,7 @@ def test_a_class_that_a_window_has_not_seen_has_probability_zero(case: Case) -> 
         return
     matrix = numbers(2)
     method = Method(
-        case.algorithm.name, case.method(2).options, range(2), fills_missing=False, classes=case.classes + 2
+        case.algorithm.name, case.method(2).options, range(2), "ab", fills_missing=False, classes=case.classes + 2
     )
     learned = learn(method, matrix, case.target(matrix) + 1, [None] * 2)
     predicted = learned.predict(matrix)

@@ -35,7 +35,12 @@ def encoded(frame: pl.DataFrame, categories: Sequence[Categories | None]) -> Flo
 def fitted(**options: Any) -> tuple[Preprocessor, Floats]:
     categories = learned(FRAME, TRAINING)
     matrix = encoded(FRAME, categories)
-    settings: dict[str, Any] = {"order": (0, 1, 2), "fill_missing": False, "standardise": True} | options
+    settings: dict[str, Any] = {
+        "names": FRAME.columns,
+        "order": (0, 1, 2),
+        "fill_missing": False,
+        "standardise": True,
+    } | options
     return fit(matrix[TRAINING], categories, **settings), matrix
 
 
@@ -72,18 +77,21 @@ def test_a_constant_column_becomes_zero() -> None:
     preprocessor, matrix = fitted()
     assert preprocessor.transform(matrix)[:, 1].tolist() == [0] * 5
     almost = np.full((10, 1), 0.1)  # whose computed deviation is not quite 0
-    assert fit(almost, [None], order=[0], fill_missing=False, standardise=True).transform(almost).tolist() == [[0]] * 10
+    assert (
+        fit(almost, [None], names=["heat"], order=[0], fill_missing=False, standardise=True).transform(almost).tolist()
+        == [[0]] * 10
+    )
 
 
 def test_missing_numbers_get_the_median_of_the_training_rows() -> None:
     matrix = np.array([[1.0], [2.0], [9.0], [np.nan]])
-    preprocessor = fit(matrix, [None], order=[0], fill_missing=True, standardise=False)
+    preprocessor = fit(matrix, [None], names=["heat"], order=[0], fill_missing=True, standardise=False)
     assert preprocessor.transform(matrix)[:, 0].tolist() == [1, 2, 9, 2]
 
 
 def test_a_number_missing_in_all_training_rows_is_zero() -> None:
     matrix = np.array([[np.nan, 1.0], [np.nan, 2.0]])
-    preprocessor = fit(matrix, [None, None], order=[0, 1], fill_missing=True, standardise=True)
+    preprocessor = fit(matrix, [None, None], names=["heat", "flat"], order=[0, 1], fill_missing=True, standardise=True)
     assert np.isfinite(preprocessor.transform(matrix)).all()
 
 
@@ -101,7 +109,9 @@ def test_any_mixture_of_kinds_will_do(features: list[str]) -> None:
     frame = FRAME.select(features)
     categories = learned(frame, TRAINING)
     matrix = encoded(frame, categories)
-    preprocessor = fit(matrix, categories, order=range(len(features)), fill_missing=False, standardise=True)
+    preprocessor = fit(
+        matrix, categories, names=features, order=range(len(features)), fill_missing=False, standardise=True
+    )
     assert (in_graph(preprocessor, matrix) == preprocessor.transform(matrix)).all()
 
 
@@ -111,7 +121,12 @@ def test_columns_come_in_the_order_asked_for_whatever_order_was_declared() -> No
     swapped = FRAME.select("flat", "heat", "city")
     categories = learned(swapped, TRAINING)
     again = fit(
-        encoded(swapped, categories)[TRAINING], categories, order=(0, 1, 2), fill_missing=False, standardise=True
+        encoded(swapped, categories)[TRAINING],
+        categories,
+        names=swapped.columns,
+        order=(0, 1, 2),
+        fill_missing=False,
+        standardise=True,
     )
     assert (again.transform(encoded(swapped, categories)) == preprocessor.transform(matrix)).all()
 
@@ -125,12 +140,28 @@ def test_what_cannot_be_learned_from_is_refused() -> None:
     empty = pl.DataFrame({"city": pl.Series([None, None], dtype=pl.String)})
     categories = learned(empty, np.array([0, 1]))
     with pytest.raises(TrainingFailed, match="every feature is empty"):
-        fit(encoded(empty, categories), categories, order=[0], fill_missing=False, standardise=False)
-    with pytest.raises(TrainingFailed, match="too large to standardise"):
-        fit(np.array([[1e300], [-1e300]]), [None], order=[0], fill_missing=False, standardise=True)
+        fit(encoded(empty, categories), categories, names=["city"], order=[0], fill_missing=False, standardise=False)
     many = pl.DataFrame({"id": [f"{number}" for number in range(1001)]})
     with pytest.raises(TrainingFailed, match="feature id has 1,001 categories; at most 1,000"):
         learned(many, np.arange(1001))
+
+
+def test_values_too_large_to_standardise_are_named_with_their_features() -> None:
+    matrix = np.array([[1e300, 1.0, 2e200], [-1e300, 2.0, 0.0], [0.0, 3.0, 0.0]])
+    names = ["price", "small", "volume"]
+    with pytest.raises(
+        TrainingFailed, match=r"^values of volume \(2e\+200\), price \(1e\+300\) are too large to stand"
+    ):
+        fit(matrix, [None] * 3, names=names, order=[2, 1, 0], fill_missing=False, standardise=True)
+    with pytest.raises(TrainingFailed, match=r"x4 \(1e\+300\) and 2 more are too large"):
+        fit(
+            np.repeat(matrix[:, :1], 7, axis=1),
+            [None] * 7,
+            names=[f"x{position}" for position in range(7)],
+            order=range(7),
+            fill_missing=False,
+            standardise=True,
+        )
 
 
 def test_some_rows_of_numbers_are_a_view_and_nothing_else_is() -> None:

@@ -27,6 +27,8 @@ class Method:
     options: Options
     order: Sequence[int]
     """Positions of the features in the order the algorithm sees them, which does not depend on the declared one."""
+    names: Sequence[str]
+    """Of the features, by position."""
     fills_missing: bool
     classes: int
     """Number of classes; 0 for a regression."""
@@ -165,6 +167,7 @@ def _begin(method: Method, matrix: Floats, target: Floats, categories: Sequence[
     preprocessor = fit(
         matrix,
         categories,
+        names=method.names,
         order=_order(method, matrix, target, categories),
         fill_missing=method.fills_missing,
         standardise=standardises,
@@ -184,7 +187,10 @@ def _moments(target: Floats) -> tuple[float, float]:
     with np.errstate(over="ignore", invalid="ignore"):
         level, scale = float(target.mean()), float(target.std())
     if not (np.isfinite(level) and np.isfinite(scale)):
-        raise TrainingFailed("the target's values are too large to standardise; divide them or take their log")
+        largest = float(np.abs(target).max())
+        raise TrainingFailed(
+            f"values of the target ({largest:g}) are too large to standardise; divide them or take their log"
+        )
     return (level, scale) if scale > 0 and target.min() < target.max() else (level, 1.0)
 
 

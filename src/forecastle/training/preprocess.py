@@ -15,6 +15,7 @@ from forecastle.training.errors import TrainingFailed
 from forecastle.training.graphs import GraphBuilder
 
 MAX_CATEGORIES = 1_000
+MOST_NAMED = 5
 UNKNOWN = -1.0
 
 Categories = tuple[str, ...]
@@ -115,6 +116,7 @@ def fit(
     matrix: Floats,
     categories: Sequence[Categories | None],
     *,
+    names: Sequence[str],
     order: Sequence[int],
     fill_missing: bool,
     standardise: bool,
@@ -124,6 +126,7 @@ def fit(
     Args:
         matrix: [N, F] input matrix of the training rows.
         categories: of each column, None for a number.
+        names: of each column, for messages.
         order: all column positions in the order in which the algorithm shall see them, whatever order was declared.
         fill_missing: replace missing numbers by the column's median.
         standardise: bring numbers to mean 0 and standard deviation 1; a constant column becomes 0.
@@ -139,7 +142,7 @@ def fit(
     fill = _medians(values) if fill_missing else None
     if fill is not None:
         values = np.where(np.isnan(values), fill, values)
-    centre, scale = _moments(values) if standardise else (None, None)
+    centre, scale = _moments(values, [names[column] for column in numbers]) if standardise else (None, None)
     return Preprocessor(
         numbers=numbers,
         fill=fill,
@@ -158,11 +161,14 @@ def _medians(values: Floats) -> Floats:
     return medians
 
 
-def _moments(values: Floats) -> tuple[Floats, Floats]:
+def _moments(values: Floats, names: Sequence[str]) -> tuple[Floats, Floats]:
     constant = values.min(axis=0) == values.max(axis=0)
     with np.errstate(over="ignore", invalid="ignore"):
         centre = np.where(constant, values[0], values.mean(axis=0))
         scale = np.where(constant, 1.0, values.std(axis=0))
-    if not (np.isfinite(centre).all() and np.isfinite(scale).all()):
-        raise TrainingFailed("a feature's values are too large to standardise; divide them or take their log")
+    excessive = np.flatnonzero(~(np.isfinite(centre) & np.isfinite(scale))).tolist()
+    if excessive:
+        found = ", ".join(f"{names[column]} ({np.abs(values[:, column]).max():g})" for column in excessive[:MOST_NAMED])
+        more = f" and {len(excessive) - MOST_NAMED} more" if len(excessive) > MOST_NAMED else ""
+        raise TrainingFailed(f"values of {found}{more} are too large to standardise; divide them or take their log")
     return centre, np.where(scale > 0, scale, 1.0)

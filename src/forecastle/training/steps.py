@@ -127,6 +127,7 @@ def method(study: Study) -> Method:
             "classification" if study.samples.classes else "regression", recipe.hyperparameters, recipe.seed
         ),
         order=sorted(range(len(columns)), key=lambda position: (columns[position].expression, columns[position].name)),
+        names=study.plan.names,
         fills_missing=recipe.missing == "median",
         classes=len(study.samples.classes),
         calibration=_calibration(recipe, len(study.samples.classes)),
