@@ -12,12 +12,14 @@ An error carries facts and no transport: the API maps a class to a status, the C
     │   ├── Unauthenticated        who is asking is not known
     │   └── Forbidden              known, but not allowed
     ├── Unavailable                a part that is needed is down or full; try again
+    │   └── DiskFull               no space is left where something has to be written
     └── DeadlineExceeded           it took longer than it may
 """
 
+import errno
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Self
 
 
 class ForecastleError(Exception):
@@ -109,6 +111,22 @@ class Unavailable(ForecastleError):
 
     code = "UNAVAILABLE"
     retry_after_s: ClassVar[int] = 1
+
+
+class DiskFull(Unavailable):
+    """No space is left on a disk that is needed: make room there, then try again."""
+
+    code = "DISK_FULL"
+
+    @classmethod
+    def at(cls, where: object, *, writing: str) -> Self:
+        """The error for a place, and for what should have been written there."""
+        return cls(f"no space is left in {where} for {writing}: make room there, or move it to a larger disk")
+
+    @staticmethod
+    def is_told_by(error: BaseException) -> bool:
+        """Whether an error of the system says that a disk or a quota is full."""
+        return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 class DeadlineExceeded(ForecastleError):

@@ -83,6 +83,7 @@ async def test_no_news_is_lost_however_fast_it_comes(executor: Executor, tmp_pat
     ("name", "payload", "error", "place"),
     [
         ("refuse", {}, "the recipe asks for the impossible", ""),
+        ("fill_the_disk", {}, "no space is left in ", ""),
         ("divide", {"by": 0}, "ZeroDivisionError: integer division or modulo by zero", "in divide"),
         ("exhaust_memory", {}, "it ran out of memory (MemoryError)", "in exhaust_memory"),
         ("exit_python", {}, "it called sys.exit(3)", "in exit_python"),

@@ -1,5 +1,6 @@
 """Every artifact store keeps what it was given, whole, under the hash of its content."""
 
+import errno
 import hashlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ import fsspec
 import pytest
 
 from forecastle.registry.artifacts import ArtifactStore
-from forecastle.registry.errors import ArtifactCorrupt, ArtifactMissing
+from forecastle.registry.errors import ArtifactCorrupt, ArtifactMissing, ArtifactsFull
 
 
 @pytest.fixture(params=["path", "file", "memory"])
@@ -82,6 +83,22 @@ def test_removed_content_is_gone_and_removing_it_again_is_no_error(store: Artifa
     store.remove(sha256)
     with pytest.raises(ArtifactMissing):
         store.get(sha256)
+
+
+def test_on_a_full_disk_nothing_stays_and_the_place_is_named(
+    store: ArtifactStore, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = store.put(b"graph")
+    files, root = fsspec.url_to_fs(url)
+
+    def no_space(_source: str, _target: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files, "mv", no_space)
+    with pytest.raises(ArtifactsFull, match=f"no space is left in {root} for the model: make room there"):
+        store.put(b"another graph")
+    assert list(stored_files(url).values()) == [b"graph"]
+    assert store.get(kept) == b"graph"
 
 
 def test_many_at_once_keep_everything(store: ArtifactStore) -> None:

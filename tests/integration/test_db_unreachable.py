@@ -1,11 +1,15 @@
 """A database that is away, refuses, or breaks off gives a clear error of ours, and works again when it is back."""
 
 import asyncio
+import os
+import re
+import resource
 import socket
 import sqlite3
-from collections.abc import AsyncIterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -13,7 +17,7 @@ from sqlalchemy.engine import URL
 
 from forecastle.db import Database, migrate, open_database
 from forecastle.db.engine import database_url
-from forecastle.db.errors import DatabaseBusy, DatabaseUnavailable, StatementTimeout, Unstorable
+from forecastle.db.errors import DatabaseBusy, DatabaseFull, DatabaseUnavailable, StatementTimeout, Unstorable
 from forecastle.errors import SettingsError
 from forecastle.settings import DatabaseSettings
 
@@ -234,8 +238,36 @@ async def test_a_full_disk(tmp_path: Path) -> None:
         await migrate.upgrade(database)
         async with database.write() as session:
             await session.execute(text("PRAGMA max_page_count = 1"))
-            with pytest.raises(DatabaseUnavailable, match="full"):
+            with pytest.raises(DatabaseFull, match=f"no space is left in {tmp_path} for the database: make room there"):
                 await session.execute(text("CREATE TABLE large AS SELECT randomblob(1000000)"))
+
+
+@contextmanager
+def files_cannot_grow() -> Iterator[None]:
+    """What is written ends as on a failing disk; Python ignores the signal that comes with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+@pytest.mark.parametrize("left", ["bytes", "inodes", "enough"])
+async def test_a_disk_too_full_even_to_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, left: str) -> None:
+    """SQLite says only that the disk failed: the index of its log, which reading needs as well, cannot be made."""
+    async with open_database(DatabaseSettings(), home=tmp_path) as database:
+        await migrate.upgrade(database)
+    enough = dict.fromkeys(("f_bavail", "f_files", "f_favail"), 10**6) | {"f_frsize": 4096}
+    none = {"bytes": {"f_bavail": 0}, "inodes": {"f_favail": 0}, "enough": {}}[left]
+    monkeypatch.setattr(os, "statvfs", lambda _: SimpleNamespace(**enough | none))
+    async with open_database(DatabaseSettings(), home=tmp_path) as database:
+        with files_cannot_grow(), pytest.raises(DatabaseUnavailable) as failed:
+            await database.ping()
+    if left == "enough":
+        assert re.search(r"disk I/O error \(SQLITE_IOERR_\w+\) at .*/forecastle\.db", failed.value.message)
+    else:
+        assert failed.value.message.startswith(f"no space is left in {tmp_path} for the database: make room")
 
 
 @pytest.mark.parametrize(

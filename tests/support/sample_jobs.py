@@ -50,6 +50,11 @@ def refuse(payload: JsonObject, context: JobContext) -> JsonObject:
     raise BadInput("the recipe asks for the impossible")
 
 
+def fill_the_disk(payload: JsonObject, context: JobContext) -> JsonObject:
+    with open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123 - it is what a full disk is like
+        return {"written": full.write(b"model")}
+
+
 def divide(payload: JsonObject, context: JobContext) -> JsonObject:
     context.log("about to divide")
     return {"quotient": 1 // int(str(payload["by"]))}

@@ -1,7 +1,9 @@
 """The root command: what it loads, and what it answers without loading anything."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -34,6 +36,17 @@ def test_without_a_command_there_is_help_and_no_error(capsys: pytest.CaptureFixt
 def test_a_misspelt_command_is_told_what_is_near(capsys: pytest.CaptureFixture[str]) -> None:
     assert invoke(["trian"]) == 2
     assert capsys.readouterr().err == "error: No such command 'trian'. Did you mean 'train', 'retrain'?\n"
+
+
+def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "forecastle", "features", "list"]
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, env=os.environ | {"FORECASTLE_HOME": str(tmp_path)}
+        )
+    assert done.returncode == 8
+    assert done.stderr.startswith("error: no space is left in standard output or the home for what the command writes")
+    assert done.stderr.count("\n") == 1
 
 
 LOOK_UPS = [f"forecastle.cli.{name}" for name in ("main", "data", "models", "jobs", "user", "db", "config")]

@@ -158,7 +158,10 @@ def test_a_damaged_table_is_whole_again_once_it_is_added_again(store: TableStore
 
 
 def test_a_full_disk_is_said_to_be_full(store: TableStore) -> None:
-    with pytest.raises(StoreFull, match="no space left"), store.workspace():
+    with (
+        pytest.raises(StoreFull, match=r"no space is left in .*store for the dataset: make room there"),
+        store.workspace(),
+    ):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert contents(store) == []
 

@@ -10,7 +10,7 @@ from typer.exceptions import TyperException
 
 from forecastle import __version__
 from forecastle.cli.console import Exit, exit_code, show_error
-from forecastle.errors import ForecastleError
+from forecastle.errors import DiskFull, ForecastleError
 
 #: In the order of the help. A module of that name has an `app` of several commands, or the command itself.
 COMMANDS: Mapping[str, str] = MappingProxyType(
@@ -101,6 +101,11 @@ def invoke(arguments: list[str]) -> int:
         return _fail("interrupted", Exit.BUG)
     except BrokenPipeError:
         return Exit.OK
+    except OSError as error:
+        if DiskFull.is_told_by(error):
+            full = DiskFull.at(error.filename or "standard output or the home", writing="what the command writes")
+            return _fail(full.message, exit_code(full))
+        raise
     return result if isinstance(result, int) else Exit.OK
 
 

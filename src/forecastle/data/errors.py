@@ -12,7 +12,8 @@ A message reads `FILE: line N, column C: expected …, found …; what to do`.
     └── DatasetExists              the name is taken by other content
     Unavailable
     ├── TableMissing               its file is not in the store (any more)
-    ├── TableDamaged               its file is not what was imported
+    └── TableDamaged               its file is not what was imported
+    DiskFull
     └── StoreFull                  no space left where tables are kept
     ForecastleError
     └── ImportAbandoned            whoever wanted the table went away
@@ -20,7 +21,7 @@ A message reads `FILE: line N, column C: expected …, found …; what to do`.
 
 from collections.abc import Sequence
 
-from forecastle.errors import BadInput, Conflict, FieldProblem, ForecastleError, NotFound, Unavailable, clip
+from forecastle.errors import BadInput, Conflict, DiskFull, FieldProblem, ForecastleError, NotFound, Unavailable, clip
 
 
 class BadTable(BadInput):
@@ -107,8 +108,8 @@ class TableDamaged(Unavailable):
         )
 
 
-class StoreFull(Unavailable):
-    """No space is left where tables are kept."""
+class StoreFull(DiskFull):
+    """No space is left where tables are kept: make room there, then try again."""
 
     code = "STORE_FULL"
 

@@ -1,6 +1,5 @@
 """Where tables live: Parquet files named by the hash of their content."""
 
-import errno
 import fcntl
 import os
 import shutil
@@ -11,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from forecastle.data.errors import StoreFull, TableDamaged, TableMissing
+from forecastle.errors import DiskFull
 
 if TYPE_CHECKING:
     import polars as pl
-
-_FULL = {errno.ENOSPC, errno.EDQUOT}
 
 
 class TableStore:
@@ -82,17 +80,12 @@ class TableStore:
             StoreFull: the disk has no space left.
         """
         folder = self._incoming / uuid.uuid4().hex
-        with ExitStack() as stack:
+        with self._telling_if_full(), ExitStack() as stack:
             with self._turn():
                 folder.mkdir()
                 stack.enter_context(lock(folder))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            try:
-                yield folder
-            except OSError as error:
-                if error.errno in _FULL:
-                    raise StoreFull(f"no space left in {self.root}") from error
-                raise
+            yield folder
 
     def sweep(self) -> None:
         """Delete the workspaces whose owners are dead."""
@@ -125,6 +118,15 @@ class TableStore:
         self.path(sha256).unlink(missing_ok=True)
         for folder in self.derived.glob(f"{sha256}-*"):
             shutil.rmtree(folder, ignore_errors=True)
+
+    @contextmanager
+    def _telling_if_full(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            if DiskFull.is_told_by(error):
+                raise StoreFull.at(self.root, writing="the dataset") from error
+            raise
 
     def _turn(self) -> AbstractContextManager[None]:
         """One process at a time, so that no workspace is swept before it is locked."""

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -218,8 +219,9 @@ def _sqlite_engine(url: URL, settings: DatabaseSettings) -> AsyncEngine:
         max_overflow=min(settings.max_overflow, SQLITE_OVERFLOW),
         pool_timeout=settings.acquire_timeout_s,
     )
-    event.listen(engine.sync_engine, "do_connect", _try_to_open)
-    event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    file = Path(str(url.database))
+    event.listen(engine.sync_engine, "do_connect", partial(_try_to_open, file))
+    event.listen(engine.sync_engine, "connect", partial(_prepare_sqlite, file))
     event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
 
@@ -236,15 +238,15 @@ def _connect(dialect: Dialect, _record: Any, arguments: Any, options: Any) -> An
         raise SettingsError(f"FORECASTLE_DATABASE__URL: {error}") from error
 
 
-def _try_to_open(_dialect: Dialect, _record: Any, arguments: Any, _options: Any) -> None:
+def _try_to_open(file: Path, _dialect: Dialect, _record: Any, arguments: Any, _options: Any) -> None:
     """Fail here if the file cannot be opened: the asynchronous driver would leave a thread behind."""
     try:
         sqlite3.connect(arguments[0]).close()
     except sqlite3.Error as error:
-        raise translated(error) or error from error
+        raise translated(error, file) or error from error
 
 
-def _prepare_sqlite(connection: Any, _record: Any) -> None:
+def _prepare_sqlite(file: Path, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     cursor = connection.cursor()
     try:
@@ -257,7 +259,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
             cursor.execute(f"PRAGMA {pragma}")
     except sqlite3.Error as error:
         connection.close()
-        raise translated(error) or error from error
+        raise translated(error, file) or error from error
     cursor.close()
 
 

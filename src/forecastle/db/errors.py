@@ -4,6 +4,7 @@ Unavailable
 └── DatabaseUnavailable    cannot be reached, refuses us, is full or broken
     ├── PoolExhausted      every connection is in use
     ├── DatabaseBusy       somebody else holds the lock
+    ├── DatabaseFull       no space left for it; a DiskFull too
     └── SchemaMissing      a table or column is not there: not migrated
 DeadlineExceeded
 └── StatementTimeout
@@ -13,15 +14,17 @@ BadInput
 └── Unstorable             a value that the database cannot hold
 """
 
+import os
 import re
 import sqlite3
+from pathlib import Path
 
 import asyncpg
 from sqlalchemy import Engine, ExceptionContext, Index, UniqueConstraint, event
 from sqlalchemy.exc import IntegrityError
 
 from forecastle.db.base import Base
-from forecastle.errors import BadInput, Conflict, DeadlineExceeded, ForecastleError, Unavailable, clip
+from forecastle.errors import BadInput, Conflict, DeadlineExceeded, DiskFull, ForecastleError, Unavailable, clip
 
 
 class DatabaseUnavailable(Unavailable):
@@ -40,6 +43,12 @@ class DatabaseBusy(DatabaseUnavailable):
     """The database is locked by somebody else."""
 
     code = "DATABASE_BUSY"
+
+
+class DatabaseFull(DatabaseUnavailable, DiskFull):
+    """No space is left for the database: make room on its disk, then try again."""
+
+    code = "DATABASE_FULL"
 
 
 class SchemaMissing(DatabaseUnavailable):
@@ -82,7 +91,8 @@ POSTGRESQL_STATES: dict[str, type[ForecastleError]] = {
     "40P01": DatabaseBusy,  # deadlock
     "42703": SchemaMissing,  # no such column
     "42P01": SchemaMissing,  # no such table
-    "53": DatabaseUnavailable,  # disk, memory or connections used up
+    "53": DatabaseUnavailable,  # memory or connections used up
+    "53100": DatabaseFull,
     "55P03": DatabaseBusy,  # lock not available
     "57": DatabaseUnavailable,  # shutting down or starting
     "57014": StatementTimeout,
@@ -94,13 +104,15 @@ SQLITE_CODES: dict[int, type[ForecastleError]] = {
     sqlite3.SQLITE_LOCKED: DatabaseBusy,
     sqlite3.SQLITE_CANTOPEN: DatabaseUnavailable,
     sqlite3.SQLITE_CORRUPT: DatabaseUnavailable,
-    sqlite3.SQLITE_FULL: DatabaseUnavailable,
+    sqlite3.SQLITE_FULL: DatabaseFull,
     sqlite3.SQLITE_IOERR: DatabaseUnavailable,
     sqlite3.SQLITE_NOTADB: DatabaseUnavailable,
     sqlite3.SQLITE_PERM: DatabaseUnavailable,
     sqlite3.SQLITE_READONLY: DatabaseUnavailable,
     sqlite3.SQLITE_TOOBIG: Unstorable,
 }
+LEAST_SPACE_BYTES = 256 * 1024
+"""With less, SQLite fails to make or to grow the index of its write-ahead log, and says only that the disk failed."""
 MISSING_IN_SQLITE = re.compile(r"no such (table|column)|has no column named")
 
 
@@ -109,12 +121,21 @@ def translate_errors(engine: Engine) -> None:
     event.listen(engine, "handle_error", _handle)
 
 
-def translated(error: BaseException) -> ForecastleError | None:
-    """Our error for a driver's, or None if it says nothing about the database's health or the values sent."""
+def translated(error: BaseException, file: Path | None = None) -> ForecastleError | None:
+    """Our error for a driver's, or None if it says nothing about the database's health or the values sent.
+
+    Args:
+        error: what the driver raised.
+        file: of an SQLite database.
+    """
     kind = _kind(error)
     if kind is None:
         return None
+    if kind is DatabaseFull or (file is not None and _fails_for_space(error, file)):
+        return DatabaseFull.at(file.parent if file else "the database server", writing="the database")
     reason = clip(str(error) or type(error).__name__, 200)
+    if file is not None and _primary(error) == sqlite3.SQLITE_IOERR:
+        reason = f"{reason} ({getattr(error, 'sqlite_errorname', '')}) at {file}"
     summary = (kind.__doc__ or "").rstrip(".")
     return kind(f"{summary[:1].lower()}{summary[1:]}: {reason}")
 
@@ -143,7 +164,9 @@ def _handle(context: ExceptionContext) -> None:
     error = context.original_exception
     if context.is_pre_ping or not isinstance(error, Exception):
         return
-    ours = translated(error)
+    url = context.engine.url if context.engine is not None else None
+    file = Path(url.database) if url is not None and url.database and url.get_backend_name() == "sqlite" else None
+    ours = translated(error, file)
     if ours is None and context.is_disconnect:
         ours = DatabaseUnavailable(f"the connection to the database was lost: {clip(str(error), 200)}")
     if isinstance(error, OSError):
@@ -168,5 +191,21 @@ def _kind(error: BaseException) -> type[ForecastleError] | None:
 def _sqlite_kind(error: sqlite3.Error) -> type[ForecastleError] | None:
     if MISSING_IN_SQLITE.search(str(error)):
         return SchemaMissing
-    primary = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the higher bits tell details
-    return SQLITE_CODES.get(primary)
+    return SQLITE_CODES.get(_primary(error))
+
+
+def _primary(error: BaseException) -> int:
+    """The code of a driver's error without its higher bits, which tell details; 0 of any other error."""
+    code: int = getattr(error, "sqlite_errorcode", 0)
+    return code & 0xFF
+
+
+def _fails_for_space(error: BaseException, file: Path) -> bool:
+    """Whether files beside the database, which SQLite makes even to read, find no space; it tells no reason then."""
+    if _primary(error) not in {sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN}:
+        return False
+    try:
+        disk = os.statvfs(file.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < LEAST_SPACE_BYTES or (disk.f_files > 0 and disk.f_favail == 0)

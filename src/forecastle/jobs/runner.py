@@ -272,12 +272,15 @@ class Runner:
         if isinstance(outcome, Failed):
             now = self._clock.now()
             running.lines += [Line(now, line) for line in outcome.traceback.splitlines()]
+        told = ""
         while True:
             try:
                 await self._books.store_news(self._running.values())
                 return await self._books.close(running.job, outcome)
             except OUTAGES as error:
-                log.warning("a finished job waits for the database", job=running.job.id, reason=error.message)
+                if error.message != told:
+                    log.warning("a finished job waits for the database", job=running.job.id, reason=error.message)
+                told = error.message
                 await asyncio.sleep(RETRY_S)
 
     async def _execute(self, running: Running) -> Outcome | Lost:

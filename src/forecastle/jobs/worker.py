@@ -16,7 +16,7 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import cast
 
-from forecastle.errors import ForecastleError
+from forecastle.errors import DiskFull, ForecastleError
 from forecastle.jobs import memory
 from forecastle.jobs.context import JobContext
 from forecastle.jobs.executor import Task
@@ -71,10 +71,16 @@ def _outcome(task: Task, context: JobContext) -> Outcome:
     except SystemExit as error:
         return Failed(f"it called sys.exit({error.code!r})", _trace())
     except BaseException as error:  # noqa: BLE001 - the worker's edge: whatever a job raises is its outcome
-        return Failed(_describe(error), _trace())
+        return _broken_off(error, task)
     if not isinstance(result, dict):
         return Failed(f"expected a JSON object as its result, found {type(result).__name__}")
     return Succeeded(cast("JsonObject", result))
+
+
+def _broken_off(error: BaseException, task: Task) -> Failed:
+    if DiskFull.is_told_by(error):
+        return Failed(DiskFull.at(task.home, writing="what the job writes").message)
+    return Failed(_describe(error), _trace())
 
 
 @contextmanager

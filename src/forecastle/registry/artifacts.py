@@ -4,11 +4,13 @@ import hashlib
 import os
 import re
 import secrets
+from contextlib import suppress
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from forecastle.registry.errors import ArtifactCorrupt, ArtifactMissing
+from forecastle.errors import DiskFull
+from forecastle.registry.errors import ArtifactCorrupt, ArtifactMissing, ArtifactsFull
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
@@ -21,9 +23,24 @@ class ArtifactStore:
         self._root = root.rstrip("/")
 
     def put(self, data: bytes) -> str:
-        """Store `data` and return its SHA-256. A reader sees all of it or nothing, whatever happens in between."""
+        """Store `data` and return its SHA-256. A reader sees all of it or nothing, whatever happens in between.
+
+        Raises:
+            ArtifactsFull: there is no space left for it; nothing of it stays.
+        """
         sha256 = hashlib.sha256(data).hexdigest()
         path, temporary = self._path(sha256), f"{self._root}/incoming/{secrets.token_hex(16)}"
+        try:
+            self._write(data, temporary, path)
+        except OSError as error:
+            with suppress(OSError):
+                self._files.rm_file(temporary)
+            if DiskFull.is_told_by(error):
+                raise ArtifactsFull.at(self._root, writing="the model") from error
+            raise
+        return sha256
+
+    def _write(self, data: bytes, temporary: str, path: str) -> None:
         for name in (path, temporary):
             self._files.makedirs(name.rpartition("/")[0], exist_ok=True)
         with self._files.open(temporary, "wb") as file:
@@ -32,7 +49,6 @@ class ArtifactStore:
                 file.flush()
                 os.fsync(file.fileno())
         self._files.mv(temporary, path)
-        return sha256
 
     def get(self, sha256: str) -> bytes:
         """The content of that hash.

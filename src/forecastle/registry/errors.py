@@ -15,12 +15,14 @@ Unavailable
     ├── ArtifactMissing    a part of it is not in the store
     ├── ArtifactCorrupt    a part of it is not what was stored
     └── GraphInvalid       its graph does not keep the contract
+DiskFull
+└── ArtifactsFull          no space left where models are kept
 """
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-from forecastle.errors import BadInput, Conflict, FieldProblem, NotFound, Unavailable, clip
+from forecastle.errors import BadInput, Conflict, DiskFull, FieldProblem, NotFound, Unavailable, clip
 
 SHOWN_CHILDREN = 20
 
@@ -108,3 +110,9 @@ class GraphInvalid(ModelUnusable):
     """The model's graph does not keep the contract."""
 
     code = "GRAPH_INVALID"
+
+
+class ArtifactsFull(DiskFull):
+    """No space is left where models are kept: make room there, then try again."""
+
+    code = "ARTIFACTS_FULL"

@@ -7,10 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from functools import cache, partial
 from itertools import chain
+from pathlib import Path
 from typing import TypeVar
 
 import msgspec
 
+from forecastle.db.errors import translated
+from forecastle.errors import DiskFull
 from forecastle.serving.errors import HistoryUnavailable, PredictionRefused
 from forecastle.serving.history.record import COLUMNS, Record
 
@@ -70,7 +73,9 @@ class SqliteStore:
         except REFUSALS as error:
             raise PredictionRefused(f"the prediction cannot be stored: {error}") from error
         except sqlite3.Error as error:
-            raise HistoryUnavailable(f"the database does not store predictions now: {error}") from error
+            ours = translated(error, Path(self._path))
+            reason = ours if isinstance(ours, DiskFull) else error
+            raise HistoryUnavailable(f"the database does not store predictions now: {reason}") from error
 
     def _open(self) -> None:
         self._close()

@@ -142,12 +142,15 @@ class HistoryWriter:
             group = self._group = self._take()
             try:
                 await self._commit(group)
+            except HistoryUnavailable as error:
+                log.warning("predictions were not stored", rows=_rows(group), reason=error.message)
+                self._fail_pending(error, group)
             except Exception as error:  # the writer outlives whatever happens to a group
-                log.exception("predictions were not stored", rows=sum(len(entry.records) for entry in group))
+                log.exception("predictions were not stored", rows=_rows(group))
                 self._fail_pending(error, group)
             finally:
                 self._group = ()
-                self._waiting_rows -= sum(len(entry.records) for entry in group)
+                self._waiting_rows -= _rows(group)
 
     def _take(self) -> list["_Entry"]:
         taken, self._queue = self._queue, []
@@ -214,3 +217,7 @@ class _Entry:
     def fail(self, error: Exception) -> None:
         if not self.committed.done():
             self.committed.set_exception(error)
+
+
+def _rows(entries: Sequence[_Entry]) -> int:
+    return sum(len(entry.records) for entry in entries)
