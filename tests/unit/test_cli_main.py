@@ -42,7 +42,12 @@ def test_a_full_disk_is_told_in_one_line(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "forecastle", "features", "list"]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
-            command, stdout=full, stderr=subprocess.PIPE, text=True, env=os.environ | {"FORECASTLE_HOME": str(tmp_path)}
+            command,
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=os.environ | {"FORECASTLE_HOME": str(tmp_path)},
         )
     assert done.returncode == 8
     assert done.stderr.startswith("error: no space is left in standard output or the home for what the command writes")
