@@ -169,7 +169,7 @@ async def test_an_evolution_whose_artifacts_are_gone_fails_alone(desk: Breeder) 
 @pytest.mark.parametrize(
     ("rules", "message"),
     [
-        ({"keep": 7}, "model: expected a model of more than 7 features, which is how many to keep, found 7"),
+        ({"keep": 7}, "^keep: expected fewer features than the 7 of .*, found 7"),
         ({"metric": "accuracy"}, "^metric: expected one of rmse, .* for a regression, found accuracy"),
     ],
 )

@@ -22,16 +22,21 @@ class Part(BaseModel):
 
 
 def _span(value: object) -> object:
-    if not (isinstance(value, str) and re.fullmatch(spans.PATTERN, value.strip())):
+    if not isinstance(value, str):
         raise PydanticCustomError("span", A_SPAN)
-    return value
+    if re.fullmatch(spans.PATTERN, value.strip()):
+        return value
+    number = re.fullmatch(r"([0-9]+)(y|mo|w|d|h)", value.strip())
+    raise PydanticCustomError("span", f"1 to {spans.MOST:,} {number[2]}" if number else A_SPAN)
 
 
 def _rows_or_span(value: object) -> object:
     if isinstance(value, str):
         return _span(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MOST_ROWS:
+    if isinstance(value, bool) or not isinstance(value, int):
         raise PydanticCustomError("rows_or_span", f"a whole number of rows, or {A_SPAN}")
+    if not 0 <= value <= MOST_ROWS:
+        raise PydanticCustomError("rows_or_span", f"0 to {MOST_ROWS:,} rows")
     return value
 
 

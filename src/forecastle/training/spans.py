@@ -9,6 +9,8 @@ import numpy as np
 Unit = Literal["y", "mo", "w", "d", "h"]
 
 PATTERN = r"^[1-9][0-9]{0,4}(y|mo|w|d|h)$"
+MOST = 99_999
+"""Units of a span; as many as the pattern lets through."""
 _FIXED_US = {"w": 7 * 86_400_000_000, "d": 86_400_000_000, "h": 3_600_000_000}
 _MONDAY_US = 4 * _FIXED_US["d"]
 """The first Monday of 1970, from which weeks are counted."""

@@ -83,7 +83,7 @@ async def start_evolution(
 
 def _check(manifest: Manifest, rules: Rules) -> None:
     if len(manifest.features) <= rules.keep:
-        expected = f"a model of more than {rules.keep:,} features, which is how many to keep"
-        raise BadRecipe.at("model", expected=expected, found=len(manifest.features))
+        expected = f"fewer features than the {len(manifest.features):,} of {manifest.name}"
+        raise BadRecipe.at("keep", expected=expected, found=rules.keep)
     if rank(manifest).method is None:
         raise BadRecipe.at("model", expected="one that tells how much its features matter", found=manifest.name)
