@@ -142,9 +142,25 @@ def test_a_horizon_left_out_fits_the_transform(transform: str, horizon: int) -> 
         ({"split": {"kind": "purged_kfold", "folds": 1}}, "split.folds: expected at least 2, found 1"),
         (
             {"split": {"kind": "purged_kfold", "embargo": -1}},
-            "split.embargo: expected a whole number of rows, or a number and y, mo, w, d or h, such as .*, found -1",
+            "split.embargo: expected 0 to 100,000,000 rows, found -1",
         ),
         ({"split": {"kind": "purged_kfold", "embargo": True}}, "split.embargo: expected a whole number of rows, or a"),
+        (
+            {"split": {"kind": "purged_kfold", "embargo": 10**12}},
+            "split.embargo: expected 0 to 100,000,000 rows, found 1000000000000",
+        ),
+        (
+            {"split": {"kind": "purged_kfold", "embargo": "100000d"}},
+            'split.embargo: expected 1 to 99,999 d, found "100000d"',
+        ),
+        (
+            {"split": {"kind": "calendar", "train": "0y", "test": "1mo"}},
+            'split.train: expected 1 to 99,999 y, found "0y"',
+        ),
+        (
+            {"split": {"kind": "calendar", "train": "expanding", "test": "1mo", "expanding": False}},
+            'split: expected train = "expanding" or expanding = false, not both, found {"kind": "calendar"',
+        ),
         ({"split": {"kind": "purged_kfold", "embargo": "5"}}, "split.embargo: expected a number and y, mo, w, d or h"),
         ({"split": {"kind": "walk_forward", "train": 9, "test": 9, "expanding": 1}}, "split.expanding: expected true"),
         ({"where": ""}, "where: expected at least 1 character"),

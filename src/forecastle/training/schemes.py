@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from forecastle.training.fields import Count, Part, RowsOrSpan, Share, SpanText, Switch
 
@@ -49,6 +50,8 @@ class Calendar(Part):
     @classmethod
     def _expand(cls, fields: Any) -> Any:
         if isinstance(fields, Mapping) and fields.get("train") == "expanding":
+            if fields.get("expanding") is False:
+                raise PydanticCustomError("contradiction", 'train = "expanding" or expanding = false, not both')
             return {**fields, "train": fields.get("test"), "expanding": True}
         return fields
 
