@@ -11,11 +11,11 @@ from forecastle.data import catalogue as datasets
 from forecastle.data.options import ImportOptions
 from forecastle.data.storage import TableStore
 from forecastle.db import Database
-from forecastle.errors import NotFound
+from forecastle.errors import BadInput, NotFound
 from forecastle.features.errors import BadExpression
 from forecastle.jobs import leases, queue
 from forecastle.jobs.context import JobContext
-from forecastle.jobs.job import Job
+from forecastle.jobs.job import NO_TERMS, Job, Terms
 from forecastle.jobs.journal import Journal
 from forecastle.registry import models, removal
 from forecastle.training import worker
@@ -50,11 +50,11 @@ class Desk:
         store, options = TableStore(self.home / "datasets"), ImportOptions(time="none")
         await datasets.import_file(self.database, store, path, options, name=name, now=NOW)
 
-    async def submit(self, **changes: Any) -> TrainingSubmission:
+    async def submit(self, *, terms: Terms = NO_TERMS, **changes: Any) -> TrainingSubmission:
         recipe, tables = Recipe.parse(RECIPE | changes), TableStore(self.home / "datasets")
         await check(self.database, tables, [recipe])
         async with self.database.write() as session:
-            return await submit_training(session, recipe, owner=None, now=NOW)
+            return await submit_training(session, recipe, owner=None, now=NOW, terms=terms)
 
     async def work_off(self) -> Job:
         """Claim the job that waits, run it, and publish its model in the transaction that completes it."""
@@ -189,3 +189,13 @@ async def test_a_known_recipe_is_answered_without_a_look_at_the_rows(desk: Desk)
         table.unlink()
     again = await desk.submit(name="other")
     assert (again.model_id, again.duplicate) == (first.model_id, True)
+
+
+async def test_terms_that_cannot_be_kept_are_refused_whether_the_recipe_is_new_waits_or_is_known(desk: Desk) -> None:
+    for prepare in (None, desk.submit, desk.work_off):
+        if prepare is not None:
+            await prepare()
+        with pytest.raises(BadInput, match=r"^priority: expected a whole number from -100 to 100, found 101"):
+            await desk.submit(terms=Terms(priority=101))
+        with pytest.raises(BadInput, match=r"^memory_mb: expected megabytes"):
+            await desk.submit(terms=Terms(memory_mb=1))

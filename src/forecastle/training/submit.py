@@ -143,6 +143,7 @@ async def submit_orders(
     Raises:
         BadInput: the jobs' terms cannot be kept.
     """
+    terms.check()
     fingerprints = {order.fingerprint for order in orders}
     known = await models.find_by_fingerprints(session, fingerprints)
     jobs = await queue.find_all(session, fingerprints)
