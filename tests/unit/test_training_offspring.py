@@ -8,6 +8,7 @@ import pytest
 
 from forecastle.data.dataset import Column, Dataset
 from forecastle.errors import BadInput
+from forecastle.features.errors import LooksAhead
 from forecastle.registry.manifest import Manifest
 from forecastle.training import batch, offspring
 
@@ -64,6 +65,18 @@ def test_the_whitelist_beats_the_parents_features_and_is_cut_to_what_there_is(
 ) -> None:
     made = child(parent, features=wanted)
     assert (list(made.recipe.features), list(made.ignored)) == (features, ignored)
+
+
+@pytest.mark.parametrize("wanted", ["lag(close, -1)", "next = ret(close, -5)", "sma(close, -3)"])
+def test_a_feature_that_looks_ahead_is_refused_and_not_ignored(parent: Manifest, wanted: str) -> None:
+    with pytest.raises(LooksAhead, match=r"as a feature sees no later row, found -\d"):
+        child(parent, features=["volume", wanted])
+
+
+def test_a_hidden_column_at_the_row_itself_is_refused_and_not_ignored(make_manifest: Callable[..., Manifest]) -> None:
+    hiding = RECIPE | {"features": ["lag(close, 1)"], "target": {"column": "close", "hidden": ["volume"]}}
+    with pytest.raises(LooksAhead, match="expected volume inside lag"):
+        child(make_manifest(recipe=hiding), features=["lag(close, 1)", "volume"])
 
 
 def test_a_name_of_the_parent_comes_before_a_column(make_manifest: Callable[..., Manifest]) -> None:

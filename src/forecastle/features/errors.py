@@ -2,6 +2,7 @@
 
 BadInput
 ├── BadExpression          an expression cannot be read or does not fit the table
+│   └── LooksAhead         it asks for what is not known yet when a prediction is made
 ├── BadTarget              the target cannot be computed
 ├── BadFrame               a table cannot be joined or resampled as asked
 └── TooManyMissing         a step loses more rows than its limit allows
@@ -29,6 +30,10 @@ class BadExpression(BadInput):
         what = f", found {self.found}" if self.found else ""
         message = f"{clip(text, 120)}: at character {self.position}: expected {expected}{what}{hint}"
         super().__init__(message, problems=[FieldProblem(clip(text, 120), expected + hint, self.found)])
+
+
+class LooksAhead(BadExpression):
+    """The expression asks for what is not known yet when a prediction is made."""
 
 
 class BadTarget(BadInput):

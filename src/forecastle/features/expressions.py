@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from functools import lru_cache
 
-from forecastle.features.errors import BadExpression
+from forecastle.features.errors import BadExpression, LooksAhead
 from forecastle.features.functions import ALIASES, CATALOGUE
 from forecastle.features.functions.calendar import microseconds
 from forecastle.features.functions.declare import Count, Dates, Function, Parameter, Real, Series
@@ -290,6 +290,9 @@ class _Parser:
         expected = _misfit(function.parameters[name], argument)
         if expected:
             where = f"{expected} for {name} of {function.name}"
+            if isinstance(function.parameters[name], Count) and spell(argument).startswith("-"):
+                ahead = f"{where}, as a feature sees no later row"
+                raise LooksAhead(self.text, at=argument.at, expected=ahead, found=spell(argument))
             raise BadExpression(self.text, at=argument.at, expected=where, found=spell(argument))
         return argument
 

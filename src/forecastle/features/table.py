@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 
 import polars as pl
 
-from forecastle.features.errors import BadExpression
+from forecastle.features.errors import BadExpression, LooksAhead
 from forecastle.features.functions import CATALOGUE
 from forecastle.features.functions.declare import Dates, Parameter, Series
 from forecastle.features.nodes import (
@@ -214,7 +214,7 @@ class _Fitting:
         lags = least_lags(node)
         for name in sorted(self.table.hidden):
             if lags.get(name) == 0:
-                raise BadExpression(
+                raise LooksAhead(
                     self.text,
                     at=_first_use(node, name),
                     expected=f"{name} inside lag(...) or before(...): it is not known when the prediction is made",

@@ -6,6 +6,7 @@ from typing import Any
 
 from forecastle.data.dataset import Dataset
 from forecastle.errors import BadInput, clip
+from forecastle.features.errors import LooksAhead
 from forecastle.features.expressions import parse_entry
 from forecastle.registry.manifest import Manifest
 from forecastle.training.errors import BadRecipe
@@ -63,6 +64,7 @@ def child(parent: Recipe, recipe: Recipe, tables: Mapping[str, Dataset]) -> Chil
 
     Raises:
         BadRecipe: there is none of them.
+        LooksAhead: one of them asks for what is not known when a prediction is made.
     """
     known = dict(_spellings(parent.features))
     found: dict[str, str] = {}
@@ -90,6 +92,8 @@ def _spellings(features: Sequence[str]) -> Iterable[tuple[str, str]]:
 def _canonical(wanted: str) -> str:
     try:
         return str(parse_entry(wanted)[1])
+    except LooksAhead:
+        raise
     except BadInput:
         return wanted
 
@@ -97,6 +101,8 @@ def _canonical(wanted: str) -> str:
 def _exists(recipe: Recipe, tables: Mapping[str, Dataset]) -> bool:
     try:
         settle(recipe, tables[recipe.dataset], {name: tables[name] for name in recipe.context})
+    except LooksAhead:
+        raise
     except BadInput:
         return False
     return True
