@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, get_args
 
 from forecastle.auth import users
 from forecastle.auth.callers import Callers
@@ -16,12 +16,16 @@ from forecastle.auth.tokens import Tokens
 from forecastle.clock import Clock, SystemClock
 from forecastle.data.storage import TableStore
 from forecastle.db import Database, open_database, schema
-from forecastle.errors import ForecastleError, SettingsError, clip
+from forecastle.errors import BadInput, ForecastleError, SettingsError, clip
 from forecastle.jobs import leases
 from forecastle.jobs.feed import JobFeed
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.settings import Settings
 from forecastle.telemetry.metrics import Metrics
+
+KindName: TypeAlias = Literal["train"]
+"""What the kinds of jobs are called."""
+KINDS: tuple[KindName, ...] = get_args(KindName)
 
 if TYPE_CHECKING:
     from forecastle.jobs.kinds import JobKind
@@ -150,6 +154,17 @@ async def prepare(stores: Stores) -> str | None:
 
         await migrate.upgrade(stores.database)
     return await users.ensure_admin(stores.database, stores.passwords, now=stores.clock.now())
+
+
+def known_kind(kind: str | None) -> KindName | None:
+    """`kind`, if there are jobs of that kind, or None.
+
+    Raises:
+        BadInput: there are none.
+    """
+    if kind is None or kind in KINDS:
+        return kind
+    raise BadInput.at("kind", expected=f"one of {', '.join(KINDS)}", found=kind)
 
 
 def job_kinds(stores: Stores) -> "Mapping[str, JobKind]":

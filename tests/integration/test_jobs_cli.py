@@ -46,6 +46,12 @@ def test_jobs_are_listed_shown_and_cancelled(cli: Cli, job_id: str) -> None:
     assert json.loads(watched.out)["status"] == "cancelled"
 
 
+def test_a_kind_that_there_is_not_is_refused(cli: Cli) -> None:
+    assert cli("jobs", "list", "--kind", "train", "--json").json["items"] == []
+    refused = cli("jobs", "list", "--kind", "tune")
+    assert (refused.code, refused.err) == (4, "error: kind: expected one of train, found tune\n")
+
+
 def test_the_same_for_people(cli: Cli, job_id: str) -> None:
     listed = cli("jobs", "list")
     assert job_id in listed.out

@@ -353,7 +353,7 @@ async def test_models_are_listed_newest_first_and_filtered(
     page = (await user.get("/models", params={"limit": 2})).json()
     assert await ids(cursor=page["next"]) == [made[0].id]
     unknown = await user.get("/models", params={"stage": "live"})
-    assert unknown.status_code == 400
+    assert unknown.status_code == 422
     assert [each["field"] for each in unknown.json()["errors"]] == ["stage"]
 
 
@@ -398,6 +398,9 @@ async def test_a_bad_stage_is_named_as_its_parameter_is(admin: httpx.AsyncClient
     assert (answer.status_code, answer.json()["code"]) == (400, "INVALID_STAGE")
     expected = "one of dev, staging, production, archived"
     assert answer.json()["errors"] == [{"field": "new_stage", "expected": expected, "found": "live"}]
+    filtered = await admin.get("/models", params={"stage": "live"})
+    assert (filtered.status_code, filtered.json()["code"]) == (422, "INVALID_STAGE")
+    assert filtered.json()["errors"] == [{"field": "stage", "expected": expected, "found": "live"}]
 
 
 @pytest.mark.parametrize(

@@ -27,12 +27,12 @@ from forecastle.errors import (
     clip,
     printable,
 )
-from forecastle.registry.errors import BadStage
+from forecastle.registry.errors import BadNewStage
 
 log = structlog.get_logger("forecastle.api")
 
 STATUSES: dict[type[ForecastleError], int] = {
-    BadStage: 400,
+    BadNewStage: 400,
     MalformedBody: 400,
     WrongMediaType: 415,
     BadInput: 422,

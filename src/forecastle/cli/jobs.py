@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.markup import escape
 
-from forecastle.bootstrap import Stores
+from forecastle.bootstrap import Stores, known_kind
 from forecastle.cli.console import Exit, JsonFlag, emit_json, emit_table, err, hint, out, plain, progress_bar, run
 from forecastle.cli.terms import MemoryOption, PriorityOption, TimeoutOption
 from forecastle.jobs import queue
@@ -27,7 +27,7 @@ def list_jobs(
     status: Annotated[
         str | None, typer.Option(help="pending, preprocessing, training, completed, failed or cancelled.")
     ] = None,
-    kind: Annotated[str | None, typer.Option(help="Only jobs of this kind.")] = None,
+    kind: Annotated[str | None, typer.Option(help="train.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many.")] = 50,
     cursor: Annotated[str | None, typer.Option(help="Go on where an earlier list ended.")] = None,
     *,
@@ -37,7 +37,7 @@ def list_jobs(
 
     async def work(stores: Stores) -> Page[Job]:
         async with stores.database.read() as session:
-            return await queue.list_jobs(session, status, kind=kind, limit=limit, cursor=cursor)
+            return await queue.list_jobs(session, status, kind=known_kind(kind), limit=limit, cursor=cursor)
 
     page = run(work)
     if as_json:

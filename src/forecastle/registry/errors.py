@@ -5,6 +5,7 @@ NotFound
 BadInput
 ├── BadFeatures            the row does not fit the model
 ├── BadStage               no such stage
+│   └── BadNewStage        none to promote to
 ├── BadSort                no model has the measure to sort by
 ├── NotComparable          too few or too many models to lay side by side
 └── NotConfirmed           removing many models was not confirmed
@@ -51,6 +52,10 @@ class BadStage(BadInput):
     """There is no such stage."""
 
     code = "INVALID_STAGE"
+
+
+class BadNewStage(BadStage):
+    """There is no such stage to promote to."""
 
 
 class BadSort(BadInput):

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 from sqlalchemy import Select, case, func, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from forecastle.errors import FieldProblem, clip
 from forecastle.registry import measures
-from forecastle.registry.errors import BadStage, ModelNotFound
+from forecastle.registry.errors import BadNewStage, BadStage, ModelNotFound
 from forecastle.registry.manifest import Manifest, Task
 from forecastle.registry.measures import Verdict
 from forecastle.registry.tables import MeasureRow, ModelRow, NameRow, TagRow
@@ -207,8 +208,8 @@ async def promote(session: AsyncSession, model_id: str, stage: str) -> Model:
     return to_model(row)
 
 
-def known_stage(stage: str, *, field: str = "stage") -> Stage:
-    """`stage`, if there is such a stage; `field` is what its caller calls it.
+def known_stage(stage: str) -> Stage:
+    """`stage`, if there is such a stage.
 
     Raises:
         BadStage: there is not.
@@ -216,7 +217,23 @@ def known_stage(stage: str, *, field: str = "stage") -> Stage:
     for known in STAGES:
         if stage == known:
             return known
-    raise BadStage.at(field, expected=f"one of {', '.join(STAGES)}", found=stage)
+    raise BadStage(problems=[_no_such_stage("stage", stage)])
+
+
+def known_new_stage(stage: str) -> Stage:
+    """The same for what a promotion calls `new_stage`.
+
+    Raises:
+        BadNewStage: there is not.
+    """
+    try:
+        return known_stage(stage)
+    except BadStage as error:
+        raise BadNewStage(problems=[_no_such_stage("new_stage", stage)]) from error
+
+
+def _no_such_stage(field: str, stage: str) -> FieldProblem:
+    return FieldProblem(field, f"one of {', '.join(STAGES)}", clip(stage))
 
 
 async def take_turn(session: AsyncSession) -> None:

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from forecastle.api.depends import EditorDep, GivenTermsDep, ServicesDep, UserDep
 from forecastle.api.routes import PREFIX
 from forecastle.auth.users import User
+from forecastle.bootstrap import KindName
 from forecastle.errors import Forbidden
 from forecastle.jobs import queue
 from forecastle.jobs.job import Job, LogLine
@@ -21,7 +22,7 @@ async def list_jobs(
     services: ServicesDep,
     user: UserDep,
     status: Annotated[Status | None, Query(description="Only jobs of this status.")] = None,
-    kind: Annotated[str | None, Query(max_length=200, description="Only jobs of this kind.")] = None,
+    kind: Annotated[KindName | None, Query(description="Only jobs of this kind.")] = None,
     mine: Annotated[bool, Query(description="Only your own jobs.")] = False,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     cursor: Annotated[str | None, Query(max_length=200, description="The `next` of an earlier page.")] = None,

@@ -130,7 +130,7 @@ async def get_model_importance(services: ServicesDep, _user: UserDep, model_id: 
     return rank(await _manifest(services, model_id))
 
 
-@router.post("/models/{model_id}/promote")
+@router.post("/models/{model_id}/promote", responses={400: {"model": Problem, "description": "No such stage."}})
 async def promote_model(
     services: ServicesDep,
     _admin: AdminDep,
@@ -138,7 +138,7 @@ async def promote_model(
     new_stage: Annotated[str, Query(description="dev, staging, production or archived.")],
 ) -> Model:
     """Move a model to another stage. A name answers with its newest version in production."""
-    stage = models.known_stage(new_stage, field="new_stage")
+    stage = models.known_new_stage(new_stage)
     async with services.database.write() as session:
         model = await models.promote(session, model_id, stage)
     services.serving.residents.forget_choices()
