@@ -12,6 +12,7 @@ from forecastle.data.dataset import Column, Dataset
 from forecastle.data.storage import TableStore
 from forecastle.errors import BadInput
 from forecastle.training.coverage import check_rows
+from forecastle.training.errors import BadRecipe
 from forecastle.training.recipe import Recipe
 
 START = datetime(2024, 1, 1, tzinfo=UTC)
@@ -62,6 +63,10 @@ def bars(keep: Keep) -> Dataset:
         {"keys": ["aaa"]},
         {"context": ["index"]},
         {"split": {"kind": "walk_forward", "train": 40, "test": 8}},
+        {"split": {"kind": "calendar", "train": "1d", "test": "1d"}},
+        {"split": {"kind": "calendar", "train": "expanding", "test": "12h"}},
+        {"split": {"kind": "purged_kfold", "folds": HOURS}},
+        {"split": {"kind": "chronological", "test": 0.82}},
         {"target": {"column": "close", "horizon": HOURS - 1}},
         {"keys": ["AAA"], "timeframe": "2h", "split": {"kind": "walk_forward", "train": 20, "test": 3}},
     ],
@@ -87,6 +92,19 @@ def test_what_the_rows_can_bear_passes(tables: TableStore, keep: Keep, bars: Dat
         (
             {"timeframe": "2h", "split": {"kind": "walk_forward", "train": 1_000, "test": 4}},
             "split: expected train + test of at most 23 distinct times, found 1,000 + 4",
+        ),
+        (
+            {"split": {"kind": "calendar", "train": "2d", "test": "1d"}},
+            "split.train: expected rows over more than 2d to train and 1d to test, "
+            "found 2024-01-01 to 2024-01-02T23:00:00Z",
+        ),
+        (
+            {"split": {"kind": "purged_kfold", "folds": HOURS + 1}},
+            "split.folds: expected at most 48 distinct times, found 49",
+        ),
+        (
+            {"split": {"kind": "chronological", "test": 0.84}},
+            "split.test: expected a share that leaves 10 of 58 rows to train on, found 0.84",
         ),
         (
             {"target": {"column": "close", "horizon": HOURS}},
@@ -122,3 +140,30 @@ def test_a_table_without_time_needs_rows_only(tables: TableStore, keep: Keep) ->
     check_rows(recipe, {"bars": keep("homes", pl.DataFrame({"close": range(11)}), time=None)}, tables)
     with pytest.raises(BadInput, match="dataset: expected at least 11 rows to train and test on, found 10"):
         check_rows(recipe, {"bars": keep("fewer", pl.DataFrame({"close": range(10)}), time=None)}, tables)
+
+
+@pytest.mark.parametrize(
+    ("split", "message"),
+    [
+        ({"kind": "kfold", "folds": 13}, "split.folds: expected at most 12 rows, found 13"),
+        ({"kind": "stratified_kfold", "folds": 13}, "split.folds: expected at most 12 rows, found 13"),
+        (
+            {"kind": "random", "test": 0.25},
+            "split.test: expected a share that leaves 10 of 12 rows to train on, found 0.25",
+        ),
+        ({"kind": "random", "test": 0.05}, "split.test: expected a share that is at least one of 12 rows, found 0.05"),
+        ({"kind": "kfold", "folds": 12}, None),
+        ({"kind": "random", "test": 0.1}, None),
+    ],
+)
+def test_a_table_without_time_bears_splits_by_its_rows(
+    tables: TableStore, keep: Keep, split: dict[str, Any], message: str | None
+) -> None:
+    recipe = Recipe.parse(RECIPE | {"target": "close", "split": split})
+    homes = {"bars": keep("homes", pl.DataFrame({"close": range(12)}), time=None)}
+    if message is None:
+        check_rows(recipe, homes, tables)
+        return
+    with pytest.raises(BadRecipe) as caught:
+        check_rows(recipe, homes, tables)
+    assert caught.value.message == message

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import cast
 
 import polars as pl
 
@@ -13,7 +14,17 @@ from forecastle.features.errors import TooManyMissing
 from forecastle.features.frames import prepare, time_of
 from forecastle.training.errors import BadRecipe
 from forecastle.training.recipe import Recipe
-from forecastle.training.schemes import WalkForward
+from forecastle.training.schemes import (
+    Calendar,
+    Chronological,
+    KFold,
+    PurgedKFold,
+    Random,
+    Split,
+    StratifiedKFold,
+    WalkForward,
+)
+from forecastle.training.spans import Span, after, floor, spell
 from forecastle.training.splits import MIN_TRAIN_ROWS
 
 EXTENTS = 256
@@ -39,8 +50,8 @@ def check_rows(recipe: Recipe, tables: Mapping[str, Dataset], store: TableStore)
     if recipe.target.rows_ahead >= left.longest:  # the rows at the end of each series have no label
         expected = f"fewer rows than the {left.longest:,} of the longest series"
         raise BadRecipe.at("target.horizon", expected=expected, found=recipe.target.rows_ahead)
-    if isinstance(recipe.split, WalkForward) and left.times is not None:
-        _check_windows(recipe.split, left.times)
+    if recipe.split is not None:
+        _check_split(recipe.split, left)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +81,11 @@ class _Extent:
     rows: int
     longest: int
     """Rows of the longest series."""
-    times: int | None
-    """Distinct times."""
+    times: int = 0
+    """Distinct times; 0 for a table without time."""
+    first: int = 0
+    last: int = 0
+    """Earliest and latest time in microseconds since 1970."""
 
 
 @lru_cache(maxsize=EXTENTS)
@@ -79,8 +93,11 @@ def _measured(cut: _Cut, store: TableStore) -> _Extent:
     """Reading is what takes long; a table never changes under its hash."""
     rows = _prepared(cut, store)
     longest = rows.select(pl.len().over(cut.keys).max()).item() if cut.keys else rows.height
-    times = None if cut.time is None else rows.get_column(cut.time).n_unique()
-    return _Extent(rows.height, longest or 0, times)
+    if cut.time is None or rows.is_empty():
+        return _Extent(rows.height, longest or 0)
+    times = rows.get_column(cut.time)
+    first, last = times.dt.timestamp("us").min(), times.dt.timestamp("us").max()
+    return _Extent(rows.height, longest or 0, times.n_unique(), cast("int", first), cast("int", last))
 
 
 def _prepared(cut: _Cut, store: TableStore) -> pl.DataFrame:
@@ -107,7 +124,34 @@ def _times(name: str, sha256: str, store: TableStore, time: str) -> pl.DataFrame
         return table.select(time_of(name, table.collect_schema(), time)).collect()
 
 
-def _check_windows(split: WalkForward, times: int) -> None:
-    if split.train + split.test > times:
-        expected = f"train + test of at most {times:,} distinct times"
-        raise BadRecipe.at("split", expected=expected, found=f"{split.train:,} + {split.test:,}")
+def _check_split(split: Split, left: _Extent) -> None:
+    """Refuse a split that not even all of the rows could bear; how many of them can be used only the training knows."""
+    match split:
+        case WalkForward() if split.train + split.test > left.times:
+            expected = f"train + test of at most {left.times:,} distinct times"
+            raise BadRecipe.at("split", expected=expected, found=f"{split.train:,} + {split.test:,}")
+        case Calendar() if not _reaches(split, left):
+            expected = f"rows over more than {split.train} to train and {split.test} to test"
+            raise BadRecipe.at("split.train", expected=expected, found=f"{spell(left.first)} to {spell(left.last)}")
+        case PurgedKFold() if split.folds > left.times:
+            raise BadRecipe.at("split.folds", expected=f"at most {left.times:,} distinct times", found=split.folds)
+        case KFold() | StratifiedKFold() if split.folds > left.rows:
+            raise BadRecipe.at("split.folds", expected=f"at most {left.rows:,} rows", found=split.folds)
+        case Chronological() | Random():
+            _check_share(split, left.rows)
+
+
+def _reaches(split: Calendar, left: _Extent) -> bool:
+    """Whether the rows fill at least half of the first test stretch."""
+    train, test, step = map(Span.parse, (split.train, split.test, split.stride))
+    boundary = after(floor(left.first, step.unit), train)
+    return boundary + (after(boundary, test) - boundary) // 2 <= left.last
+
+
+def _check_share(split: Chronological | Random, rows: int) -> None:
+    tested = max(1, round(rows * split.test)) if isinstance(split, Chronological) else int(rows * split.test)
+    if not tested:
+        raise BadRecipe.at("split.test", expected=f"a share that is at least one of {rows:,} rows", found=split.test)
+    if rows - tested < MIN_TRAIN_ROWS:
+        expected = f"a share that leaves {MIN_TRAIN_ROWS} of {rows:,} rows to train on"
+        raise BadRecipe.at("split.test", expected=expected, found=split.test)
