@@ -65,7 +65,9 @@ PATHS = ["/predict", "/api/v1/predict", "/batch-predict", "/predict/batch", "/ap
 MODELS = ["prices", "nothing", "", "x" * 201, None, 3, "\0"]
 BODIES = [
     b"", b"{", b"[]", b"null", b'{"features": [1, NaN]}', b'{"features": [1, Infinity]}', b'{"features": [1e400, 1]}',
-    b'{"features": [1, 2], "features": [3, 4]}', b"\xff", b'{"features": [1, 2]} x', b'{"features": [01, 2]}',
+    b'{"features": [1, 2], "features": [3, 4]}',
+    b'{"samples": [{"a": 1, "b": 2, "a": 3}]}', b'{"features": {"a": 1, "\\u0061": 2, "b": 1}}',
+    b"\xff", b'{"features": [1, 2]} x', b'{"features": [01, 2]}',
     b'\xef\xbb\xbf{"features": [1, 2]}', b'{"features": [1, 2]}\n', b"[" * 5000, b'{"features":' * 3000,
     b'{"features": [1, 2], "model": "prices\\u0000"}', '{"features": [1, 2]}'.encode("utf-16"),
 ]  # fmt: skip
@@ -114,6 +116,34 @@ async def test_both_doors_answer_alike(
         seen[fast[0]] += 1
     assert seen[200] > REQUESTS / 6
     assert {200, 401, 404, 422} <= set(seen)
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "keys"),
+    [
+        ("/predict", b'{"features": [1, 2], "features": [3, 4]}', ["features"]),
+        ("/predict", b'{"features": {"a": 1, "b": 2, "a": 3}}', ["a"]),
+        ("/predict", b'{"features": {"a": 1, "\\u0061": 2, "b": 1}, "model": null, "model": null}', ["a", "model"]),
+        ("/batch-predict", b'{"samples": [{"a": 1, "b": 2}, {"a": 1, "b": 2, "b": 2}]}', ["b"]),
+    ],
+)
+async def test_a_key_that_comes_twice_is_refused_at_both_doors(
+    doors: tuple[httpx.AsyncClient, httpx.AsyncClient],
+    publish: Publish,
+    token: str,
+    path: str,
+    body: bytes,
+    keys: list[str],
+) -> None:
+    await publish()
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    for door in doors:
+        answer = await door.post(path, content=body, headers=headers)
+        assert answer.status_code == 422
+        assert [each["field"] for each in answer.json()["errors"]] == keys
+        assert f"{keys[0]}: expected to be given once, found given more than once" in answer.json()["detail"]
+        stranger = await door.post(path, content=body, headers={"Content-Type": "application/json"})
+        assert stranger.status_code == 401
 
 
 async def test_what_is_stored_is_the_same_too(

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.types import ASGIApp
 
 from forecastle import __version__
@@ -10,7 +10,8 @@ from forecastle.api import aliases, docs, problems
 from forecastle.api.fast_door import FastDoor
 from forecastle.api.middleware import RequestFrame
 from forecastle.api.problems import Problem
-from forecastle.api.query import STRICT
+from forecastle.api.query import refuse_unknown
+from forecastle.api.repeats import refuse_repeated
 from forecastle.api.routes import (
     access,
     data_options,
@@ -35,12 +36,15 @@ TRAINING = (training, searches, job_events, jobs, logs)
 MODELS = (looking, models, predictions)
 ROOMS = tuple(room.router for room in (access, *DATA, *TRAINING, *MODELS))
 
+STRICT = [Depends(refuse_unknown), Depends(refuse_repeated)]
+"""The dependencies of every route whose parameters are known."""
+
 DESCRIPTION = """
 Bring a table, train models on it, ask them for predictions.
 
 Sign in with `POST /api/v1/auth/login` and send the token as `Authorization: Bearer …`.
 Every error is an `application/problem+json` body that names the field, the value and what was expected.
-A field or a query parameter that a route does not know is an error too.
+A field or a query parameter that a route does not know is an error too, and so is a key that a body gives twice.
 """
 
 ERRORS: dict[int | str, dict[str, Any]] = {

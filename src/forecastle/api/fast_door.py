@@ -4,7 +4,7 @@ Whatever is unusual about a request - its headers, its query, a body that cannot
 door, which is handed the request as it came. So the doors cannot differ in what they refuse, nor in how.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import SimpleNamespace
 from typing import Annotated, Any, TypeAlias
 
@@ -29,31 +29,45 @@ class OneRow(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a request for one row."""
 
     features: Row
-    model: Name | None = None
+    model: Name | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """The one row."""
+        return (self.features,)
 
 
 class Rows(msgspec.Struct, forbid_unknown_fields=True):
     """The body of a request for several."""
 
     samples: list[Row]
-    model: Name | None = None
+    model: Name | msgspec.UnsetType | None = msgspec.UNSET
+
+    @property
+    def rows(self) -> Sequence[Row]:
+        """All of them."""
+        return self.samples
+
+
+def _named(body: OneRow | Rows) -> str | None:
+    return None if body.model is msgspec.UNSET else body.model
 
 
 Ask: TypeAlias = Callable[[Services, Any, Caller], Awaitable[object]]
 
 
 async def _ask_one(services: Services, body: OneRow, caller: Caller) -> object:
-    return await predict(services.serving, body.features, model=body.model, caller=caller)
+    return await predict(services.serving, body.features, model=_named(body), caller=caller)
 
 
 async def _ask_many(services: Services, body: Rows, caller: Caller) -> object:
-    return batch_answer(await predict_many(services.serving, body.samples, model=body.model, caller=caller))
+    return batch_answer(await predict_many(services.serving, body.samples, model=_named(body), caller=caller))
 
 
 class _Window:
     """One kind of request: how its body is read, and what is asked."""
 
-    def __init__(self, path: str, body: type[msgspec.Struct], ask: Ask) -> None:
+    def __init__(self, path: str, body: type[OneRow | Rows], ask: Ask) -> None:
         self.route = SimpleNamespace(path=path)
         """What the measurements call it."""
         self.decode = msgspec.json.Decoder(body).decode
@@ -103,7 +117,7 @@ class FastDoor:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _answer(self, window: _Window, body: msgspec.Struct, token: str, request_id: str) -> bytes:
+    async def _answer(self, window: _Window, body: OneRow | Rows, token: str, request_id: str) -> bytes:
         callers = self._services.callers
         user = callers.recall(token) or await callers.identify(token)
         return self._encode(await window.ask(self._services, body, Caller(user.id, request_id)))
@@ -124,11 +138,14 @@ def _token(scope: Scope) -> str | None:
     return token if plain else None
 
 
-def _read(window: _Window, body: bytes) -> msgspec.Struct | None:
+def _read(window: _Window, body: bytes) -> OneRow | Rows | None:
+    """The body, if it is a usual one: with no more colons than keys, none of which can then be there twice."""
     try:
-        return window.decode(body)
+        read: OneRow | Rows = window.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
+    keys = 1 + (read.model is not msgspec.UNSET) + sum(len(row) for row in read.rows if type(row) is dict)
+    return read if body.count(b":") == keys else None
 
 
 def _again(first: Message, receive: Receive) -> Receive:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.dependencies.models import Dependant
 
 from forecastle.api.depends import bearer, current_user, services
@@ -27,8 +27,7 @@ async def refuse_unknown(request: Request) -> None:
     unknown = [name for name in dict.fromkeys(request.query_params) if name not in known]
     if not unknown:
         return
-    if _asks_who(dependant):
-        await current_user(services(request), await bearer(request))
+    await refuse_strangers(request)
     one_of = f"one of {', '.join(known)}" if known else "no query parameter"
     raise BadInput(
         problems=[
@@ -38,8 +37,14 @@ async def refuse_unknown(request: Request) -> None:
     )
 
 
-STRICT = [Depends(refuse_unknown)]
-"""The dependencies of every route whose parameters are known."""
+async def refuse_strangers(request: Request) -> None:
+    """Let through who is known, if the route asks.
+
+    Raises:
+        Unauthenticated: it asks, and nobody is.
+    """
+    if _asks_who(request.scope["route"].dependant):
+        await current_user(services(request), await bearer(request))
 
 
 def _parameters(dependant: Dependant) -> Iterator[str]:
