@@ -142,6 +142,14 @@ def test_a_table_of_words_has_a_header_unless_its_words_come_again(load: Import)
     assert load("red,big\nblue,small\nred,small\n").rows == 3
 
 
+@pytest.mark.parametrize("name", ["True", "false", "TRUE"])
+def test_a_column_may_be_named_like_a_boolean(load: Import, name: str) -> None:
+    table = load(f"date,{name},close\n2020-01-01,1.5,2\n2020-01-02,2.5,3\n")
+    assert [column.name for column in table.columns] == ["date", name, "close"]
+    assert table.rows == 2
+    assert load("true,1\nfalse,2\n", time="none").rows == 2  # a row, not a header
+
+
 def test_the_header_can_be_given(load: Import) -> None:
     assert load("2019,2020\n1,2\n", header=True, time="none").rows == 1
     assert load("colour,size\nred,big\n", header=False).rows == 2

@@ -18,6 +18,7 @@ from forecastle.data.text import TextFile
 #: In the order of trust: a comma may be a decimal sign or part of a text, a tab hardly ever.
 DELIMITERS = ("\t", ";", "|", ",")
 SAMPLE_RECORDS = 200
+BOOLEANS = frozenset({"true", "false"})
 
 _NAME_THEM = "name the columns with --columns a,b,c"
 
@@ -72,16 +73,23 @@ def find_dialect(file: TextFile, options: ImportOptions) -> Dialect:
 def looks_like_header(first: Sequence[str], rows: Sequence[Sequence[str]]) -> bool:
     """Whether the first record names the columns rather than being a row."""
     cells = [cell.strip() for cell in first]
-    if not any(cells) or any(cell and _is_value(cell) for cell in cells):
-        return False
     columns = [[row[i].strip() for row in rows if i < len(row)] for i in range(len(cells))]
+    if not any(cells) or any(map(_belongs_to_rows, cells, columns)):
+        return False
     if any(cell and _is_value(cell) for column in columns for cell in column[:20]):
         return True
     return not any(cell and cell in column for cell, column in zip(cells, columns, strict=True))
 
 
+def _belongs_to_rows(cell: str, column: Sequence[str]) -> bool:
+    """Whether a cell of the first record is a value; `True` may as well name a column of anything but booleans."""
+    if cell.lower() in BOOLEANS and column:
+        return any(below.lower() in BOOLEANS for below in column)
+    return bool(cell) and _is_value(cell)
+
+
 def _is_value(cell: str) -> bool:
-    return is_number(cell) or cell.lower() in MISSING_MARKERS | {"true", "false"} or is_date(cell) or is_clock(cell)
+    return is_number(cell) or cell.lower() in MISSING_MARKERS | BOOLEANS or is_date(cell) or is_clock(cell)
 
 
 def _first_records(file: TextFile, sample: str, delimiter: str) -> list[Record]:
