@@ -63,6 +63,23 @@ def test_the_same_for_people(cli: Cli, job_id: str) -> None:
     assert cli("jobs", "logs", job_id, "--json").json[0]["text"] == "[bold]a line[/]"
 
 
+def test_a_recipe_is_shown_line_by_line_and_no_line_ends_in_spaces(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "".join(f"{row},{row * row % 7}\n" for row in range(30)))
+    (tmp_path / "t.toml").write_text(
+        'name = "squares"\ndataset = "t"\nalgorithm = "ridge"\nfeatures = ["a", "twice = a * 2"]\ntarget = "b"\n'
+    )
+    assert cli("data", "add", "t.csv", "--name", "t", "--time", "none").code == 0
+    assert cli("train", "t.toml", "--no-watch").code == 0
+    (job,) = cli("jobs", "list", "--json").json["items"]
+    shown = cli("jobs", "show", job["id"]).out
+    rows = [line.split(maxsplit=1) for line in shown.splitlines()]
+    assert ["recipe.features", "a"] in rows
+    assert rows[rows.index(["recipe.features", "a"]) + 1] == ["twice", "= a * 2"]
+    assert ["recipe.target.column", "b"] in rows
+    assert "{" not in shown
+    assert [line for line in shown.splitlines() if line != line.rstrip()] == []
+
+
 def test_a_cancelled_job_is_retried(cli: Cli, job_id: str) -> None:
     refused = cli("jobs", "retry", job_id)
     assert (refused.code, refused.out) == (7, "")

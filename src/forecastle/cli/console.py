@@ -165,7 +165,9 @@ def emit_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, titl
     table = Table(*headers, title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*(Text("-" if cell is None else printable(str(cell))) for cell in row))
-    out.print(table)
+    with out.capture() as captured:
+        out.print(table)
+    out.file.write("\n".join(line.rstrip(" ") for line in captured.get().split("\n")))
 
 
 def hint(text: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +20,8 @@ app = typer.Typer(help="What waits, runs and has ended.", no_args_is_help=True)
 JobId = Annotated[str, typer.Argument(help="As `jobs list` shows it.", show_default=False)]
 
 PAGE_LINES = 1000
+DOCUMENT = "document"
+"""Where the payload of a training has its recipe."""
 
 
 @app.command("list")
@@ -154,7 +156,9 @@ def _show(job: Job, *, as_json: bool) -> None:
         emit_json(job)
         return
     facts: dict[str, Any] = {**plain(job), "progress": f"{job.progress:.0%}"}
-    emit_table(["field", "value"], [[name, _text(value)] for name, value in facts.items() if value or value == 0])
+    payload = facts.pop("payload")
+    facts["recipe" if DOCUMENT in payload else "payload"] = payload.get(DOCUMENT, payload)
+    emit_table(["field", "value"], [row for name, value in facts.items() for row in _lines(name, value)])
     if job.error:
         err.print(f"[red]✗[/] {escape(str(job.error))}", highlight=False, soft_wrap=True)
     if job.status in queue.RETRIABLE:
@@ -163,12 +167,20 @@ def _show(job: Job, *, as_json: bool) -> None:
         hint(f"forecastle jobs logs {job.id}" if job.ended else f"forecastle jobs show {job.id} --watch")
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+def _lines(name: str, value: object) -> Iterator[tuple[str, str]]:
+    """A line for each value that there is, with the dotted name of its field; a list has a line for each entry."""
+    if isinstance(value, dict):
+        for field, inner in value.items():
+            yield from _lines(f"{name}.{field}", inner)
+    elif isinstance(value, list):
+        for number, entry in enumerate(value):
+            yield from _lines(name if number == 0 or isinstance(entry, dict | list) else "", entry)
+    elif value is not None and value != "":
+        yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def _row(job: Job) -> Sequence[object]:
-    recipe = job.payload.get("document", job.payload)
+    recipe = job.payload.get(DOCUMENT, job.payload)
     what = job.error or job.message or recipe.get("name")
     created = f"{job.created_at:%Y-%m-%d %H:%M:%S}"
     return [job.id, job.kind, job.status, job.priority, f"{job.progress:.0%}", created, what]
