@@ -292,7 +292,7 @@ REQUESTS = (
         ("new_stage", "live", "production"),
         status=400,
     ),
-    BadRequest("models of a stage that is none", "GET", f"{API}/models?stage=live", ("stage", "live"), status=400),
+    BadRequest("models of a stage that is none", "GET", f"{API}/models?stage=live", ("stage", "live")),
     BadRequest(
         "a promotion by name",
         "POST",
