@@ -137,6 +137,11 @@ def test_removal_by_command(stocked: tuple[Cli, dict[str, str]]) -> None:
     assert cli("models", "list", "--json").json == {"items": [], "next": None}
 
 
+def test_a_removal_tells_how_many_went_with_it(stocked: tuple[Cli, dict[str, str]]) -> None:
+    cli, ids = stocked
+    assert "1 model made from it went too" in cli("models", "remove", ids["old"], "--cascade").err
+
+
 def test_children_may_be_kept(stocked: tuple[Cli, dict[str, str]]) -> None:
     cli, ids = stocked
     assert ids["old"] in cli("models", "remove", ids["old"], "--keep-children").out

@@ -139,7 +139,8 @@ def remove(
         return
     _done(removed.model, as_json=False)
     if removed.descendants:
-        hint(f"{len(removed.descendants)} models made from it went too")
+        count = len(removed.descendants)
+        hint(f"{count} model{'s' * (count != 1)} made from it went too")
 
 
 @app.command("remove-all")
