@@ -56,7 +56,7 @@ async def test_ones_own_models(user: httpx.AsyncClient, publish: Publish) -> Non
         ({"sort": "rsme"}, 422, "sort"),
         ({"order": "best"}, 422, "order"),
         ({"task": "ranking"}, 422, "task"),
-        ({"stage": "live"}, 400, "stage"),
+        ({"stage": "live"}, 422, "stage"),
         ({"since": "soon"}, 422, "since"),
         ({"until": "later"}, 422, "until"),
         ({"cursor": "x"}, 422, "cursor"),
