@@ -22,6 +22,7 @@ from forecastle.jobs.feed import JobFeed
 from forecastle.registry.artifacts import ArtifactStore
 from forecastle.settings import Settings
 from forecastle.telemetry.metrics import Metrics
+from forecastle.uploads.inspector import Inspector
 
 KindName: TypeAlias = Literal["train"]
 """What the kinds of jobs are called."""
@@ -45,6 +46,7 @@ class Stores:
     artifacts: ArtifactStore
     passwords: Passwords
     tokens: Tokens
+    inspector: Inspector
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +78,7 @@ async def open_stores(settings: Settings, *, clock: Clock | None = None) -> Asyn
             artifacts=open_artifacts(settings),
             passwords=await stack.enter_async_context(open_passwords()),
             tokens=Tokens(signing_key(settings.auth, home=settings.home), settings.auth, clock),
+            inspector=Inspector(settings.uploads, most_rows=settings.serving.max_batch_rows),
         )
 
 
@@ -108,6 +111,7 @@ async def open_services(settings: Settings, *, clock: Clock | None = None) -> As
             artifacts=stores.artifacts,
             passwords=stores.passwords,
             tokens=stores.tokens,
+            inspector=stores.inspector,
             metrics=metrics,
             serving=serving,
             callers=Callers(stores.database, stores.tokens, stores.clock),

@@ -100,6 +100,21 @@ class ServingSettings(_Section):
     history_timeout_s: PositiveFloat = 5.0
 
 
+class UploadSettings(_Section):
+    """Models that were made elsewhere, and what the check of one may take."""
+
+    max_bytes: PositiveInt = 64 * 1024 * 1024
+    """Largest file."""
+    memory_mb: Annotated[int, Field(ge=64)] = 1024
+    """Beyond what the libraries take."""
+    cpu_s: PositiveInt = 30
+    timeout_s: PositiveFloat = 60.0
+    run_s: PositiveFloat = 1.0
+    """The most processor time that a model may take for the largest batch."""
+    at_once: Annotated[int, Field(ge=1, le=64)] = 2
+    """Files that a process has checked at the same time; the others wait."""
+
+
 class LogSettings(_Section):
     """Logs on standard error."""
 
@@ -137,6 +152,7 @@ class Settings(BaseSettings):
     data: DataSettings = DataSettings()
     jobs: JobSettings = JobSettings()
     serving: ServingSettings = ServingSettings()
+    uploads: UploadSettings = UploadSettings()
     log: LogSettings = LogSettings()
 
 

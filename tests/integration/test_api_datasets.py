@@ -41,7 +41,11 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     problems.install(app)
     app.state.services = services
     framed = RequestFrame(
-        app, settings=services.settings.server, metrics=services.metrics, clock=services.clock, upload_bytes=LIMIT
+        app,
+        settings=services.settings.server,
+        metrics=services.metrics,
+        clock=services.clock,
+        upload_bytes={"/datasets": LIMIT},
     )
     transport = httpx.ASGITransport(framed)
     headers = {"Authorization": f"Bearer {await token(services, 'ada', role='user')}"}

@@ -53,7 +53,11 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
     problems.install(app)
     app.state.services = services
     framed = RequestFrame(
-        app, settings=services.settings.server, metrics=services.metrics, clock=services.clock, upload_bytes=1000
+        app,
+        settings=services.settings.server,
+        metrics=services.metrics,
+        clock=services.clock,
+        upload_bytes={"/datasets": 1000},
     )
     viewer = await users.register(
         services.database,

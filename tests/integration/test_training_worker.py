@@ -47,6 +47,7 @@ def test_a_series_model_is_trained_proved_stored_and_described(desk: Desk) -> No
     assert fold.dropped_rows == 2
     assert manifest.importances.keys() == {"permutation", "coefficient"}
     assert manifest.importances["permutation"].keys() == {column.name for column in manifest.features}
+    assert manifest.parity is not None
     assert manifest.parity.rows > fold.test_rows
     assert manifest.parity.max_abs_difference < 1e-10
     rows = trained.predictor.encode([[10.0, 9.0, "Oslo", 1.0, 0.5], [10.0, 9.0, "Rome", 1.0, 0.5]])

@@ -34,6 +34,7 @@ ALIASES = (
     ("POST", "/jobs/{job_id}/cancel", "/api/v1/jobs/{job_id}/cancel"),
     ("POST", "/jobs/{job_id}/retry", "/api/v1/jobs/{job_id}/retry"),
     ("GET", "/models", "/api/v1/models"),
+    ("POST", "/models", "/api/v1/models"),
     ("GET", "/models/compare", "/api/v1/models/compare"),
     ("GET", "/models/{model_id}", "/api/v1/models/{model_id}"),
     ("GET", "/models/{model_id}/lineage", "/api/v1/models/{model_id}/lineage"),

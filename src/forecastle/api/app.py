@@ -28,17 +28,20 @@ from forecastle.api.routes import (
     predictions,
     searches,
     training,
+    uploads,
 )
 from forecastle.bootstrap import Services
 
 DATA = (datasets, data_options, features)
 TRAINING = (training, searches, job_events, jobs, logs)
-MODELS = (looking, models, predictions)
+MODELS = (looking, models, uploads, predictions)
 ROOMS = tuple(room.router for room in (access, *DATA, *TRAINING, *MODELS))
 
 STRICT = [Depends(refuse_unknown), Depends(refuse_repeated)]
 """The dependencies of every route whose parameters are known."""
 
+FORM_BYTES = 4 * 1024 * 1024
+"""What an upload may have beside its file."""
 DESCRIPTION = """
 Bring a table, train models on it, ask them for predictions.
 
@@ -89,5 +92,8 @@ def application(services: Services) -> ASGIApp:
         settings=services.settings.server,
         metrics=services.metrics,
         clock=services.clock,
-        upload_bytes=services.settings.data.max_upload_bytes,
+        upload_bytes={
+            "/datasets": services.settings.data.max_upload_bytes,
+            "/models": services.settings.uploads.max_bytes + FORM_BYTES,
+        },
     )

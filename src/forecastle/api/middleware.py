@@ -1,7 +1,7 @@
 """What surrounds every request: identity, size limit, measurement, and an answer even to a bug. Pure ASGI."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import structlog
 from starlette.exceptions import HTTPException
@@ -27,13 +27,14 @@ class RequestFrame:
     """Gives a request its id, bounds its body, times it, and turns an escaped exception into a problem response."""
 
     def __init__(
-        self, app: ASGIApp, *, settings: ServerSettings, metrics: Metrics, clock: Clock, upload_bytes: int
+        self, app: ASGIApp, *, settings: ServerSettings, metrics: Metrics, clock: Clock, upload_bytes: Mapping[str, int]
     ) -> None:
         self.app = app
         self.settings = settings
         self.metrics = metrics
         self.clock = clock
         self.upload_bytes = upload_bytes
+        """The largest body of an upload, by the end of its path."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection; anything but HTTP passes through."""
@@ -74,7 +75,7 @@ class RequestFrame:
         self._measure(scope, status or 500, (answered or self.clock.monotonic_s()) - started)
 
     async def _limited(self, scope: Scope, receive: Receive, send: Send, declared: bytes) -> None:
-        limit = self.upload_bytes if _is_upload(scope) else self.settings.max_body_bytes
+        limit = self._limit(scope)
         seen = 0
 
         async def receive_limited() -> Message:
@@ -90,6 +91,11 @@ class RequestFrame:
             await answer(scope, receive, send)
         else:
             await self.app(scope, receive_limited, send)
+
+    def _limit(self, scope: Scope) -> int:
+        path = scope["path"].rstrip("/")
+        end = path[path.rfind("/") :] if scope["method"] == "POST" else ""
+        return self.upload_bytes.get(end, self.settings.max_body_bytes)
 
     async def _answer_bug(self, scope: Scope, send: Send) -> None:
         await _problem(scope, 500, "INTERNAL_ERROR", BUG)(scope, _nothing, send)
@@ -114,10 +120,6 @@ def _facts(scope: Scope) -> tuple[bytes, str]:
 
 def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
     return any(name == b"content-type" and value.startswith(STREAM) for name, value in headers)
-
-
-def _is_upload(scope: Scope) -> bool:
-    return bool(scope["method"] == "POST" and scope["path"].rstrip("/").endswith("/datasets"))
 
 
 def _too_large(limit: int) -> str:

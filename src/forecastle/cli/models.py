@@ -8,7 +8,7 @@ import typer
 
 from forecastle.bootstrap import Stores
 from forecastle.cli import model_filters as wanted
-from forecastle.cli import model_views
+from forecastle.cli import model_upload, model_views
 from forecastle.cli.console import JsonFlag, emit_json, emit_table, hint, plain, run
 from forecastle.errors import BadInput
 from forecastle.registry import leaderboard, models
@@ -22,7 +22,7 @@ from forecastle.registry.removal import Children, remove_all, remove_model
 from forecastle.types import Page
 
 app = typer.Typer(
-    help="Trained models: leaderboard, comparison, reports, lineage, stages, removal.", no_args_is_help=True
+    help="Models: upload, leaderboard, comparison, reports, lineage, stages, removal.", no_args_is_help=True
 )
 
 IdOrName = Annotated[str, typer.Argument(metavar="MODEL", help="Id or name.", show_default=False)]
@@ -89,15 +89,21 @@ def show(model: IdOrName, *, as_json: JsonFlag = False) -> None:
         emit_json({**plain(found), "verdict": verdict and verdict.as_json(), "manifest": plain(manifest)})
         return
     emit_table(["field", "value"], _facts(found, manifest))
+    if manifest.origin == "trained":
+        _show_training(found, manifest)
+    hint(f"forecastle models report {found.id}    forecastle models promote {found.id} production")
+
+
+def _show_training(found: Model, manifest: Manifest) -> None:
     emit_table(["measure", found.algorithm, *found.baselines], _measures(found), title="\nout of sample")
     windows = fold_table(manifest)
     emit_table(windows.columns, windows.rows, title="\nwindows")
     ranking = rank(manifest)
     rows = [[each.feature, f"{each.importance:.4g}"] for each in ranking.features]
     emit_table(["feature", ranking.method or "importance"], rows, title="\nimportances")
-    hint(f"forecastle models report {found.id}    forecastle models promote {found.id} production")
 
 
+app.command("upload")(model_upload.upload)
 app.command("compare")(model_views.compare)
 app.command("lineage")(model_views.lineage)
 app.command("report")(model_views.report)
@@ -197,7 +203,7 @@ def _row(model: Model, sort: str) -> Sequence[object]:
         model.version,
         model.stage,
         model.algorithm,
-        model.dataset,
+        model.dataset or None,
         measure,
         _number(model.metrics.get(measure)),
         _number(best(naive, default=None)),
@@ -215,27 +221,22 @@ def _judged(model: Model) -> str | None:
 
 
 def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
-    target, parity = manifest.target, manifest.parity
+    target = manifest.target
     ahead = f", {target.horizon} rows ahead" if target.horizon else ""
     return [
         ["id", model.id],
         ["name", f"{model.name} version {model.version}, {model.stage}"],
         ["predicts", f"{target.expression} ({target.transform}){ahead}, {model.task}"],
-        ["dataset", manifest.dataset],
+        ["dataset", manifest.dataset or None],
         ["features", ", ".join(column.name for column in manifest.features)],
         ["pruned", ", ".join(manifest.pruned) or None],
         ["classes", ", ".join(manifest.classes) or None],
-        [
-            "trained on",
-            f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows",
-        ],
+        *_origin(manifest),
         ["rounds", None if manifest.rounds is None else f"{manifest.rounds:,}, found by stopping early"],
         ["calibration", _calibration(manifest)],
         ["interval", manifest.interval and _interval(manifest.interval)],
         ["confined to", manifest.regime and manifest.regime.expression],
         ["best naive forecast", _judged(model)],
-        ["equals its training", f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"],
-        ["looks ahead", _proof(manifest.leakage)],
         ["fingerprint", model.fingerprint],
         ["parent", model.parent],
         ["search", model.cohort],
@@ -243,6 +244,25 @@ def _facts(model: Model, manifest: Manifest) -> Sequence[Sequence[object]]:
         ["tags", ", ".join(model.tags) or None],
         ["created", f"{model.created_at:%Y-%m-%d %H:%M:%S}"],
     ]
+
+
+def _origin(manifest: Manifest) -> Sequence[Sequence[object]]:
+    """How it came about: in a training here, or elsewhere."""
+    parity, upload = manifest.parity, manifest.upload
+    if upload is not None:
+        difference = upload.largest_difference
+        tried = "answers as expected" if difference is not None else "no answers were expected"
+        return [
+            ["uploaded", f"{upload.file_bytes:,} bytes, sha256 {upload.file_sha256}"],
+            ["about it", upload.description or None],
+            ["made by", upload.producer or None],
+            ["takes", ", ".join(dict.fromkeys(upload.dtypes))],
+            ["operators", ", ".join(f"{count} {name}" for name, count in upload.operators.items())],
+            ["tried on", f"{upload.sample_rows:,} rows: {tried}"],
+        ]
+    equals = parity and f"within {parity.max_abs_difference:.1e} on {parity.rows:,} rows"
+    trained = f"{manifest.trained_rows:,} rows in {manifest.fit_seconds:.2f} s, {len(manifest.folds)} windows"
+    return [["trained on", trained], ["equals its training", equals], ["looks ahead", _proof(manifest.leakage)]]
 
 
 def _calibration(manifest: Manifest) -> str | None:

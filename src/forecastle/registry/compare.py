@@ -135,7 +135,11 @@ def _heading(model: Model) -> Compared:
 def _obstacles(manifests: Sequence[Manifest]) -> list[str]:
     """What makes measures of these models numbers of different kinds."""
     notes = []
-    if len({manifest.task for manifest in manifests}) > 1:
+    uploaded = list(dict.fromkeys(manifest.name for manifest in manifests if manifest.origin == "uploaded"))
+    if uploaded:
+        names = ", ".join(uploaded)
+        notes.append(f"how uploaded models ({names}) were trained and tested is not known: no measure ranks them")
+    elif len({manifest.task for manifest in manifests}) > 1:
         notes.append("some are regressions and some classifications: no measure ranks them but skill")
     elif len({manifest.target for manifest in manifests}) > 1:
         said = ", ".join(dict.fromkeys(_target(manifest) for manifest in manifests))
@@ -152,7 +156,7 @@ def _cautions(manifests: Sequence[Manifest]) -> list[str]:
     notes = []
     if len({manifest.dataset for manifest in manifests}) < len({manifest.dataset_sha256 for manifest in manifests}):
         notes.append("the dataset was another one, though of the same name, when some of them were trained")
-    if len({_windows(manifest) for manifest in manifests}) > 1:
+    if len({_windows(manifest) for manifest in manifests if manifest.origin == "trained"}) > 1:
         notes.append("their test windows differ: they did not sit the same exam, so small leads mean little")
     return notes
 
@@ -181,8 +185,9 @@ def flat(document: Mapping[str, Any], prefix: str = "") -> dict[str, Json]:
 
 def _facts(manifest: Manifest) -> dict[str, Json]:
     return {
-        "dataset content": manifest.dataset_sha256[:12],
-        "trained rows": manifest.trained_rows,
+        "origin": manifest.origin,
+        "dataset content": manifest.dataset_sha256[:12] or None,
+        "trained rows": manifest.trained_rows or None,
         "trained until": manifest.trained_until,
         "windows": len(manifest.folds),
         "tested rows": sum(fold.test_rows for fold in manifest.folds),
@@ -191,7 +196,7 @@ def _facts(manifest: Manifest) -> dict[str, Json]:
         "classes": ", ".join(manifest.classes) or None,
         "boosting rounds": manifest.rounds,
         "leakage": manifest.leakage.status,
-        "fit seconds": round(manifest.fit_seconds, 3),
+        "fit seconds": round(manifest.fit_seconds, 3) if manifest.origin == "trained" else None,
     }
 
 

@@ -22,6 +22,8 @@ class FeatureColumn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     expression: str
     kind: Literal["number", "category"] = "number"
     categories: tuple[str, ...] = ()
+    whole_up_to: float | None = None
+    """Only whole numbers up to this size are taken; None takes any finite number."""
 
 
 class TargetFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -101,12 +103,41 @@ class Leakage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     features: int = 0
 
 
+class UploadFacts(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What is known of a model that was made elsewhere."""
+
+    description: str = ""
+    file_sha256: str
+    """Of the file as it was sent; the graph that is served holds its nodes between our own input and output."""
+    file_bytes: int
+    dtypes: tuple[str, ...]
+    """What the graph takes for each feature; one alone is that of all."""
+    opsets: dict[str, int]
+    """Version of each operator set, by domain."""
+    ir_version: int
+    producer: str = ""
+    """The tool that wrote the file, as it says itself."""
+    operators: dict[str, int]
+    """How often each stands in the graph."""
+    sample_rows: int
+    """Rows that it was tried on."""
+    largest_difference: float | None = None
+    """From the answers that were expected for those rows; None if none were given."""
+
+
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A model's description. Metrics are averages over the folds, all out of sample."""
+    """A model's description. Metrics are averages over the folds, all out of sample.
+
+    Of an uploaded model nothing is known of its training: recipe, metrics, folds and importances are empty, the dataset
+    has no name, and there is no parity.
+    """
 
     format: int = 1
     id: str
     name: str
+    origin: Literal["trained", "uploaded"] = "trained"
+    upload: UploadFacts | None = None
+    """Of an uploaded model."""
     fingerprint: str
     task: Task
     algorithm: str
@@ -129,7 +160,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     folds: tuple[Fold, ...]
     importances: dict[str, dict[str, float]]
     """By method (permutation, tree, coefficient), then by feature name."""
-    parity: Parity
+    parity: Parity | None
+    """None of an uploaded model, whose trainer is not known."""
     leakage: Leakage = Leakage()
     regime: Regime | None = None
     pruned: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from forecastle.errors import FieldProblem, clip
 from forecastle.registry.errors import BadFeatures, GraphInvalid
 from forecastle.registry.manifest import FeatureColumn, Manifest
-from forecastle.registry.runtime import open_session
+from forecastle.registry.runtime import explain, open_session
 from forecastle.types import is_storable
 
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -47,7 +47,7 @@ class Predictor:
         self._outputs = [_check(self._session, manifest)]
         self._codes = [_codes(column) for column in manifest.features]
         self._positions = {column.name: i for i, column in enumerate(manifest.features)}
-        self._numeric = not any(column.kind == "category" for column in manifest.features)
+        self._numeric = not any(column.kind == "category" or column.whole_up_to for column in manifest.features)
 
     def encode(self, rows: Sequence[Row], *, label: str = "features") -> Matrix:
         """`rows` as the graph's input, [N, F].
@@ -91,9 +91,10 @@ class Predictor:
         """One answer per row of `matrix`, [N, F] as `encode` makes it.
 
         Raises:
-            BadFeatures: the features are so large that the model's answer is not a finite number.
+            BadFeatures: the features are so large that the model's answer is not a finite number, or the model cannot
+                compute one from them.
         """
-        answer: Matrix = self._session.run(self._outputs, {"features": matrix})[0]
+        answer = self._run(matrix)
         if not math.isfinite(answer.sum()) and not np.isfinite(answer).all():
             problem = FieldProblem("features", "numbers for which the model has a finite answer")
             message = "these features are so far out of range that the model gives no finite answer"
@@ -102,6 +103,16 @@ class Predictor:
             return Output(answer.tolist(), None)
         classes = self.manifest.classes
         return Output([classes[i] for i in answer.argmax(axis=1).tolist()], answer)
+
+    def _run(self, matrix: Matrix) -> Matrix:
+        try:
+            answer: Matrix = self._session.run(self._outputs, {"features": matrix})[0]
+        except Exception as error:  # the runtime's errors share no base class
+            reason = clip(explain(error), 200)
+            problem = FieldProblem("features", "numbers that the model can compute with", reason)
+            message = f"the model cannot compute an answer from these features: {reason}"
+            raise BadFeatures(message, problems=[problem]) from error
+        return answer
 
     def unseen(self, row: Row) -> tuple[str, ...]:
         """Names of the features of an encodable row that hold a category that was not seen in training."""
@@ -162,6 +173,9 @@ class Predictor:
             number = float(value)
         except OverflowError:
             return None
+        whole_up_to = self.manifest.features[position].whole_up_to
+        if whole_up_to is not None and not (number.is_integer() and abs(number) <= whole_up_to):
+            return None
         fills = self.manifest.missing == "median"
         return number if math.isfinite(number) or (math.isnan(number) and fills) else None
 
@@ -181,6 +195,8 @@ def _code(codes: Mapping[str, float], value: object) -> float | None:
 def _expected(column: FeatureColumn, manifest: Manifest) -> str:
     if column.kind == "category":
         return "text without NUL characters or lone surrogates"
+    if column.whole_up_to is not None:
+        return f"a whole number of at most {column.whole_up_to:,.0f} either way"
     return "a finite number or null" if manifest.missing == "median" else "a finite number"
 
 

@@ -5,12 +5,23 @@ unless the environment says otherwise before; so nothing else imports it.
 """
 
 import os
+import re
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
 FATAL = 4
+RUNNING = re.compile(r"while running (\w+) node\. Name:'(?:\w+/)?([^']*)'")
+SOURCE = re.compile(r"(?:\[ONNXRuntimeError\] : \d+ : \w+ : )?/\S+:\d+ .*?\)(?: const)?:? (?=[A-Za-z])")
+
+
+def explain(error: Exception) -> str:
+    """What the runtime says, and about which node, in one line; without where in its own source it says so."""
+    text = " ".join(str(error).split())
+    message = SOURCE.sub("", text.rpartition("Status Message: ")[2] or text)
+    node = RUNNING.search(text)
+    return f"{node[1]} node {node[2]!r}: {message}" if node else message
 
 
 def open_session(graph: bytes) -> onnxruntime.InferenceSession:

@@ -93,6 +93,12 @@ class Frames:
             BadMoment: the key is unknown or has no row by then, or a dataset was removed.
             BadInput: key, time or given do not fit the dataset.
         """
+        if manifest.origin == "uploaded":
+            problem = FieldProblem("time", "the features themselves", "a model that was uploaded")
+            message = (
+                "the model was uploaded, and how its features are computed is not known: send the features themselves"
+            )
+            raise BadMoment(message, problems=[problem])
         recipe = manifest.recipe
         dataset, *series = await self._datasets([manifest.dataset, *(recipe.get("context") or ())])
         context = {table.name: table for table in series}

@@ -29,7 +29,8 @@ def recipe_of(manifest: Manifest) -> Recipe:
         BadRecipe: none did, or this version cannot read it any more.
     """
     if not manifest.recipe:
-        raise BadRecipe.at("model", expected="one that was trained from a recipe", found=manifest.name)
+        uploaded = ", for of an uploaded model none is known" if manifest.origin == "uploaded" else ""
+        raise BadRecipe.at("model", expected=f"one that was trained from a recipe{uploaded}", found=manifest.name)
     return Recipe.parse(manifest.recipe)
 
 

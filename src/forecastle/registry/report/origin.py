@@ -30,7 +30,7 @@ def badges(manifest: Manifest) -> Element:
     leakage = manifest.leakage
     shown = [
         chip("✓ leak-proof", "good") if leakage.status == "proven" else chip("leakage not checked", "plain"),
-        chip("✓ export proved equal", "good"),
+        chip("✓ export proved equal", "good") if manifest.parity is not None else None,
         chip("✓ calibrated", "good") if manifest.calibration is not None else None,
         chip(f"✓ {percent(manifest.interval.coverage)} interval", "good") if manifest.interval else None,
     ]
@@ -51,7 +51,7 @@ def proofs(manifest: Manifest) -> Element:
         facts(
             [
                 ("leakage", _leakage(manifest.leakage)),
-                ("export", _parity(manifest.parity)),
+                ("export", _parity(manifest.parity) if manifest.parity else None),
                 ("calibration", _calibration(manifest)),
                 ("interval", _interval(manifest.interval) if manifest.interval else None),
             ]

@@ -2,11 +2,12 @@
 
 import hashlib
 from base64 import b64encode
+from collections.abc import Sequence
 from importlib.resources import files
 from xml.etree.ElementTree import Element
 
 from forecastle import __version__
-from forecastle.registry.report import inputs, origin, outcomes, scores
+from forecastle.registry.report import inputs, origin, outcomes, scores, uploaded
 from forecastle.registry.report.markup import document, element
 from forecastle.registry.report.parts import chip
 from forecastle.registry.report.subject import Subject
@@ -21,6 +22,10 @@ def render(subject: Subject) -> str:
     """The report as one page of HTML."""
     model, manifest = subject.model, subject.manifest
     title = f"{model.name} version {model.version}"
+    if manifest.upload is not None:
+        cards = [uploaded.about(manifest.upload), uploaded.unknown(), uploaded.features(manifest)]
+        cards += [origin.family(subject), uploaded.versions(manifest, manifest.upload)]
+        return _page(subject, title, uploaded.headline(), cards)
     sections = [
         scores.measures(manifest),
         scores.windows(manifest),
@@ -36,6 +41,10 @@ def render(subject: Subject) -> str:
     ]
     cohort = subject.lineage.cohort
     verdict = scores.headline(manifest, siblings=cohort.total - 1 if cohort else 0)
+    return _page(subject, title, verdict, sections)
+
+
+def _page(subject: Subject, title: str, verdict: Element, sections: Sequence[Element | None]) -> str:
     main = element("main", _head(subject, title), verdict, element("div", sections, class_="cards"))
     return document(language="en", head=_metadata(title), body=[main, _foot(subject)])
 
@@ -53,13 +62,14 @@ def _metadata(title: str) -> list[Element]:
 
 def _head(subject: Subject, title: str) -> Element:
     model, manifest = subject.model, subject.manifest
+    on = f" on {manifest.dataset}" if manifest.dataset else ""
     chips = [chip(model.stage, f"stage {model.stage}"), *(chip(tag, "plain") for tag in model.tags)]
     return element(
         "header",
-        element("p", f"{manifest.algorithm} · {manifest.task} on {manifest.dataset}", class_="over"),
+        element("p", f"{manifest.algorithm} · {manifest.task}{on}", class_="over"),
         element("h1", title, " ", chips),
         element("p", "Predicts ", origin.predicted(manifest.target), ".", class_="lead"),
-        origin.badges(manifest),
+        origin.badges(manifest) if manifest.origin == "trained" else uploaded.badges(manifest.upload),
     )
 
 
