@@ -107,8 +107,8 @@ class UploadSettings(_Section):
     """Largest file."""
     memory_mb: Annotated[int, Field(ge=64)] = 1024
     """Beyond what the libraries take."""
-    cpu_s: PositiveInt = 30
-    timeout_s: PositiveFloat = 60.0
+    cpu_s: PositiveInt = 60
+    timeout_s: PositiveFloat = 120.0
     run_s: PositiveFloat = 1.0
     """The most processor time that a model may take for the largest batch."""
     at_once: Annotated[int, Field(ge=1, le=64)] = 2

@@ -13,8 +13,8 @@ from onnx import helper
 from onnx_files import HOSTILE, REGRESSION, linear
 
 from forecastle.settings import UploadSettings
-from forecastle.uploads.errors import ModelRefused
-from forecastle.uploads.inspector import Inspector
+from forecastle.uploads.errors import CheckUnavailable, ModelRefused
+from forecastle.uploads.inspector import MAX_WAITING, Inspector
 
 LOCKED = """
 import os, socket, sys
@@ -94,6 +94,23 @@ async def test_too_much_memory(tmp_path: Path) -> None:
     with pytest.raises(ModelRefused, match="allocate memory"):
         await inspected(tmp_path, HOSTILE["doubling"].data(), memory_mb=64)
     assert children() <= before
+
+
+async def test_more_than_can_wait_are_turned_away(tmp_path: Path) -> None:
+    file = tmp_path / "model.onnx"
+    await asyncio.to_thread(file.write_bytes, linear().SerializeToString())
+    inspector = Inspector(UploadSettings(at_once=1), most_rows=100)
+    asked = [
+        asyncio.create_task(inspector.inspect(file, tmp_path / f"{i}.onnx", REGRESSION)) for i in range(MAX_WAITING + 3)
+    ]
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    turned_away = [each.exception() for each in asked if each.done()]
+    for task in asked:
+        task.cancel()
+    await asyncio.gather(*asked, return_exceptions=True)
+    assert [type(error) for error in turned_away] == [CheckUnavailable] * 2
+    await inspector.inspect(file, tmp_path / "adapted.onnx", REGRESSION)
 
 
 async def test_who_does_not_wait_leaves_no_process(tmp_path: Path) -> None:

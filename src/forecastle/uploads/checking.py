@@ -3,6 +3,7 @@
 It is told what to do on standard input, and says on standard output how it goes on. Libraries print to standard error.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -33,7 +34,7 @@ def main() -> None:
     os.dup2(ERR, OUT)
     order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
     die_with_parent(order.parent)
-    document = Document.parse(order.document)
+    document = Document.parse(json.loads(order.document))
     data = Path(order.file).read_bytes()
     with Path(order.adapted).open("wb") as adapted:
         _load_everything()

@@ -14,6 +14,8 @@ class Findings(msgspec.Struct, frozen=True):
 
     dtypes: tuple[Dtype, ...]
     """What the graph takes for each feature."""
+    output: str
+    """Name of the graph's output that is the prediction."""
     opsets: dict[str, int]
     ir_version: int
     producer: str

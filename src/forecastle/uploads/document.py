@@ -100,6 +100,7 @@ class Document(_Part):
         except ValidationError as error:
             raise ModelRefused(problems=[_problem(dict(each)) for each in error.errors()[:20]]) from error
         _refuse_unstorable(parsed)
+        _refuse_nested(parsed)
         if parsed.expected is not None and len(parsed.expected) != len(parsed.sample):
             raise ModelRefused.at("expected", expected=f"{len(parsed.sample)} answers", found=str(len(parsed.expected)))
         return parsed
@@ -164,6 +165,14 @@ def _refuse_unstorable(document: Document) -> None:
         for text in each:
             if not is_storable(text):
                 raise ModelRefused.at(field, expected="text without NUL characters or lone surrogates", found=text)
+
+
+def _refuse_nested(document: Document) -> None:
+    for number, row in enumerate(document.sample):
+        for value in row.values() if isinstance(row, dict) else row:
+            if isinstance(value, list | dict):
+                found = f"a {type(value).__name__}"
+                raise ModelRefused.at(f"sample[{number}]", expected="numbers, texts or null", found=found)
 
 
 _FIELDS = (

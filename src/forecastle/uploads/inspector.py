@@ -1,11 +1,12 @@
 """Checking processes: started for one file each, watched, and killed when they take too much."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from forecastle.uploads.messages import Doing, Message, Order, Passed, Refused
 log = structlog.get_logger("forecastle.uploads")
 
 COMMAND = ("-I", "-m", "forecastle.uploads.checking")
+MAX_WAITING = 32
 LOOK_S = 0.02
 SAID_BYTES = 1024 * 1024
 """More is no word of ours."""
@@ -51,6 +53,7 @@ class Inspector:
         self.settings = settings
         self._most_rows = most_rows
         self._turns = asyncio.Semaphore(settings.at_once)
+        self._waiting = 0
 
     async def inspect(self, file: Path, adapted: Path, document: Mapping[str, Any]) -> Findings:
         """Check a file in a process of its own, and have the graph that can be served written.
@@ -62,13 +65,13 @@ class Inspector:
 
         Raises:
             ModelRefused: the file does not pass, or took more than it may.
-            CheckUnavailable: no process could be started, or it ended before it looked at the file.
+            CheckUnavailable: too many files wait, no process could be started, or it ended before it read the file.
         """
         settings = self.settings
         order = Order(
             file=str(file),
             adapted=str(adapted),
-            document=dict(document),
+            document=json.dumps(document),
             parent=os.getpid(),
             memory_bytes=settings.memory_mb * MB,
             cpu_s=settings.cpu_s,
@@ -76,7 +79,7 @@ class Inspector:
             most_rows=self._most_rows,
             run_s=settings.run_s,
         )
-        async with self._turns:
+        async with self._turn():
             try:
                 process = await asyncio.create_subprocess_exec(
                     sys.executable,
@@ -92,6 +95,20 @@ class Inspector:
                 raise CheckUnavailable(f"no process could be started to check the file: {error.strerror}") from error
             watched = await self._watch(process, messages.encode(order))
         return self._verdict(watched, process.returncode or 0)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        if self._waiting >= MAX_WAITING:
+            raise CheckUnavailable(f"{MAX_WAITING} files wait to be checked already; try again")
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
 
     async def _watch(self, process: asyncio.subprocess.Process, order: bytes) -> _Watched:
         """Let the process work, and end it: when it is done, takes too long or too much, or nobody waits any more."""
@@ -127,14 +144,16 @@ class Inspector:
         if last is None and watched.trouble is None:
             raise CheckUnavailable("the process that checks files ended before it looked at this one; the log has more")
         doing = last.what if isinstance(last, Doing) else "starting"
-        raise ModelRefused.at("file", expected=watched.trouble or self._expected(code), found=f"more, {doing}")
+        expected, found = (watched.trouble, "more") if watched.trouble else self._ended(code)
+        raise ModelRefused.at("file", expected=expected, found=f"{found}, {doing}")
 
-    def _expected(self, code: int) -> str:
+    def _ended(self, code: int) -> tuple[str, str]:
+        """What was expected of a file whose process ended by itself, and what was found."""
         if -code == signal.SIGXCPU:
-            return f"at most {self.settings.cpu_s} s of processor time to check"
+            return f"at most {self.settings.cpu_s} s of processor time to check", "more"
         if -code in {signal.SIGKILL, signal.SIGABRT}:  # a library that was refused memory gives up
-            return self._memory()
-        return f"a model that ONNX Runtime survives, exit code {code},"
+            return self._memory(), "more"
+        return "a model that ONNX Runtime survives", f"exit code {code}"
 
 
 def _environment() -> dict[str, str]:

@@ -1,6 +1,6 @@
 """What a checking process is told, and what it says: one JSON message a line."""
 
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import msgspec
 
@@ -15,7 +15,8 @@ class Order(msgspec.Struct, frozen=True):
     """A path."""
     adapted: str
     """Where to write the graph that can be served."""
-    document: dict[str, Any]
+    document: str
+    """JSON, as Python writes it: numbers of any size, and halves of surrogate pairs."""
     parent: int
     memory_bytes: int
     cpu_s: int

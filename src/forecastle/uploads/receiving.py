@@ -105,7 +105,10 @@ async def receive(
         model = await models.publish(
             session, manifest=manifest, graph_sha256=graph, manifest_sha256=described, owner=owner
         )
-    return Received(model, created=model.id == manifest.id)
+    created = model.id == manifest.id
+    if not created:  # somebody else was sooner, and no model needs this description
+        await asyncio.to_thread(artifacts.remove, described)
+    return Received(model, created)
 
 
 def identity(sha256: str, document: Document, findings: Findings) -> str:
@@ -123,7 +126,7 @@ def identity(sha256: str, document: Document, findings: Findings) -> str:
         ],
         "task": schema.task,
         "classes": schema.classes,
-        "output": schema.output,
+        "output": findings.output,
         "target": schema.target,
     }
     return hashlib.sha256(msgspec.json.encode(facts, order="sorted")).hexdigest()

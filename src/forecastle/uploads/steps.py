@@ -65,6 +65,7 @@ def check(data: bytes, document: Document, *, most_rows: int, run_s: float, step
     graph: bytes = adapt(model, interface, document.schema_, width=theirs.width(document)).SerializeToString()
     findings = Findings(
         dtypes=dtypes,
+        output=interface.output.name,
         opsets={opset.domain or "ai.onnx": opset.version for opset in model.opset_import},
         ir_version=model.ir_version,
         producer=clip(f"{model.producer_name} {model.producer_version}".strip(), 200),

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from onnx import ModelProto, NodeProto, TensorProto, helper
+from onnx import AttributeProto, ModelProto, NodeProto, TensorProto, helper
 
 from forecastle.errors import clip
 from forecastle.uploads.document import MAX_CLASSES
@@ -39,12 +39,17 @@ def check_trees(model: ModelProto) -> None:
         if node.domain != ML or not node.op_type.startswith("TreeEnsemble"):
             continue
         place = f"file.graph.node[{number}]" + (f" {clip(node.name)!r}" if node.name else "")
-        given = {attribute.name: helper.get_attribute_value(attribute) for attribute in node.attribute}
+        given = {attribute.name: _value(attribute) for attribute in node.attribute}
         if node.op_type in OLD:
             _check_old(node, place, given)
         else:
             _check_new(place, given)
         _within(place, "nodes_featureids", given.get("nodes_featureids", ()), MAX_COLUMNS)
+
+
+def _value(attribute: AttributeProto) -> Any:
+    value = helper.get_attribute_value(attribute)
+    return value if isinstance(value, bytes | str | int | float | TensorProto) else list(value)
 
 
 def _check_old(node: NodeProto, place: str, given: Mapping[str, Any]) -> None:
