@@ -137,6 +137,31 @@ def _by_value(operator: str) -> ModelProto:
     return ending_in(*nodes, constants=[initial("one", [1], np.int64), initial("half", [0.5])])
 
 
+def divides(operator: str, *, by: int | None = None) -> ModelProto:
+    """The first feature as a whole number, divided by the second one or by a constant."""
+    nodes = [
+        helper.make_node("Cast", ["X"], ["whole"], to=TensorProto.INT64),
+        helper.make_node("Split", ["whole"], ["first", "second"], axis=1, num_outputs=2),
+        helper.make_node(operator, ["first", "second" if by is None else "by"], ["quotient"], name="divide"),
+        helper.make_node("Cast", ["quotient"], ["y"], to=FLOAT),
+    ]
+    return model(nodes, [initial("by", by or 0, np.int64)])
+
+
+def _at_rows(rows: int) -> ModelProto:
+    """Takes more memory than there is for a batch of so many rows, and none for any other."""
+    nodes = [
+        helper.make_node("Shape", ["X"], ["shape"], end=1),
+        helper.make_node("Equal", ["shape", "rows"], ["there"]),
+        helper.make_node("Cast", ["there"], ["one"], to=TensorProto.INT64),
+        helper.make_node("Mul", ["one", "many"], ["size"]),
+        helper.make_node("ConstantOfShape", ["size"], ["big"], name="grow"),
+        helper.make_node("ReduceSum", ["big"], ["total"], keepdims=0),
+        helper.make_node("Add", ["m", "total"], ["y"]),
+    ]
+    return ending_in(*nodes, constants=[initial("rows", [rows], np.int64), initial("many", [10**12], np.int64)])
+
+
 def _loop() -> ModelProto:
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["x"], ["z"])],
@@ -344,6 +369,12 @@ HOSTILE: Mapping[str, Hostile] = {
     ),
     "Tile by a feature": Hostile(_bytes(lambda: _by_value("Tile")), [f"{NODE}[4] 'grow'", "Tile by 'shape'"]),
     "Expand by a feature": Hostile(_bytes(lambda: _by_value("Expand")), [f"{NODE}[4] 'grow'", "Expand by 'shape'"]),
+    "a size at 57 rows": Hostile(_bytes(lambda: _at_rows(57)), ["file", "a batch of 57 rows", "'grow'"]),
+    "a division that ends the process": Hostile(
+        _bytes(lambda: divides("Div")), [f"{NODE}[2] 'divide'", "by a constant", "second"]
+    ),
+    "a remainder that ends the process": Hostile(_bytes(lambda: divides("Mod")), [f"{NODE}[2] 'divide'", "second"]),
+    "a division by minus one": Hostile(_bytes(lambda: divides("Div", by=-1)), [f"{NODE}[2] 'divide'", "0 or -1"]),
     "a sparse tensor": Hostile(_bytes(_sparse_initializer), ["sparse_initializer", "dense tensors only"]),
     "a sparse attribute": Hostile(_bytes(_sparse_attribute), [f"{NODE}[1].sparse_value", "dense tensors only"]),
     "a claim of size": Hostile(_bytes(lambda: _claims([2**40, 2**20])), ["initializer[0] 'w'", "no more numbers than"]),

@@ -13,7 +13,7 @@ from forecastle.uploads.document import Document
 from forecastle.uploads.errors import ModelRefused
 from forecastle.uploads.steps import check
 
-BOMBS = {"ConstantOfShape", "Expand", "Tile", "Range", "doubling"}
+BOMBS = {"ConstantOfShape", "Expand", "Tile", "Range", "doubling", "a size at 57 rows"}
 """They need a process with limits."""
 CLASSES = ("low", "middle", "high")
 
@@ -97,6 +97,18 @@ def test_one_of_several_outputs_is_chosen_by_name() -> None:
         checked(data)
     document = {**REGRESSION, "schema": {**REGRESSION["schema"], "output": "y"}, "expected": [-5, -12]}
     assert checked(data, document).run(None, {"features": np.ones((1, 2))})[0].tolist() == [-3.0]
+
+
+def test_whole_numbers_are_divided_by_constants() -> None:
+    graph = checked(files.divides("Div", by=2).SerializeToString())
+    for row in ([-(2.0**63), -1.0], [7.0, 0.0]):
+        assert graph.run(None, {"features": np.array([row])})[0].tolist() == [int(row[0] / 2)]
+
+
+def test_a_graph_may_compute_with_the_number_of_rows() -> None:
+    shape = helper.make_node("Shape", ["m"], ["shape"])
+    made = files.ending_in(shape, helper.make_node("Reshape", ["m", "shape"], ["y"]))
+    assert checked(made.SerializeToString()).run(None, {"features": np.ones((2, 2))})[0].tolist() == [3.0, 3.0]
 
 
 def test_names_of_ours_in_a_file_meet_none_of_ours() -> None:

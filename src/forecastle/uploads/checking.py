@@ -61,6 +61,8 @@ def _checked(data: bytes, document: Document, order: Order, adapted: BinaryIO, s
     except MemoryError:
         expected = f"a model that takes at most {order.memory_bytes / 2**20:,.0f} MB"
         return Refused((FieldProblem("file", expected, f"more, {current}"),))
+    except UnicodeDecodeError:  # names are read when they are looked at
+        return Refused((FieldProblem("file", "names and texts in UTF-8", f"other bytes, {current}"),))
     except Exception as error:  # noqa: BLE001 - the process's edge: whatever a file makes a library raise is its fault
         return Refused((FieldProblem("file", "a model that can be checked", f"{type(error).__name__}, {current}"),))
     return Passed(findings)

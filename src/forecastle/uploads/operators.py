@@ -24,7 +24,7 @@ Concat Constant ConstantOfShape Expand EyeLike Flatten Gather GatherElements Gat
 ReverseSequence ScatterElements ScatterND Shape Size Slice Split Squeeze Tile Transpose Trilu Unsqueeze
 """
 _NETWORKS = """
-Attention AveragePool BatchNormalization Conv GlobalAveragePool GlobalMaxPool GroupNormalization GRU
+AveragePool BatchNormalization Conv GlobalAveragePool GlobalMaxPool GroupNormalization GRU
 InstanceNormalization LayerNormalization LSTM MaxPool MeanVarianceNormalization RMSNormalization RNN
 DequantizeLinear DynamicQuantizeLinear QLinearMatMul QuantizeLinear
 """

@@ -1,7 +1,8 @@
 """How large things become must not depend on what callers send.
 
 The trial of a model bounds its memory and its time for good only if sizes follow from the number of rows alone. So what
-decides a shape may come from constants and from other shapes, and not from the values of features.
+decides a shape may come from constants and from other shapes, and not from the values of features. And where a graph
+computes with the number of rows, every number is tried, for it might do at 57 what it does at no other.
 """
 
 from onnx import ModelProto
@@ -9,6 +10,12 @@ from onnx import ModelProto
 from forecastle.errors import clip
 from forecastle.uploads.errors import ModelRefused
 from forecastle.uploads.operators import SHAPES_ONLY, SHAPING, domain_of
+
+
+def batch_sizes(model: ModelProto, most_rows: int) -> range:
+    """The numbers of rows to try: the largest, unless the graph computes with the number; then every one."""
+    computes = any(node.op_type in SHAPES_ONLY for node in model.graph.node)
+    return range(1, most_rows + 1) if computes else range(most_rows, most_rows + 1)
 
 
 def check_shapes(model: ModelProto) -> None:

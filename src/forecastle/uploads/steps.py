@@ -15,12 +15,13 @@ from forecastle.registry.runtime import open_session
 from forecastle.uploads.adapting import adapt
 from forecastle.uploads.anatomy import examine, operators_of
 from forecastle.uploads.describing import Findings, describe
+from forecastle.uploads.divisions import check_divisions
 from forecastle.uploads.document import Document
 from forecastle.uploads.errors import ModelRefused
 from forecastle.uploads.functions import without_functions
 from forecastle.uploads.interface import read_interface
 from forecastle.uploads.operators import ML, STANDARD, domain_of
-from forecastle.uploads.shaping import check_shapes
+from forecastle.uploads.shaping import batch_sizes, check_shapes
 from forecastle.uploads.trees import check_trees
 from forecastle.uploads.trial import FileGraph, try_out
 
@@ -57,6 +58,7 @@ def check(data: bytes, document: Document, *, most_rows: int, run_s: float, step
     name_nodes(model)
     step("holding it against the standard")
     check_standard(model)
+    check_divisions(model)
     step("comparing it with its schema")
     interface = read_interface(model, document)
     dtypes = interface.feature_dtypes(len(document.schema_.inputs))
@@ -74,7 +76,8 @@ def check(data: bytes, document: Document, *, most_rows: int, run_s: float, step
     )
     placeholder: dict[str, Any] = {"model_id": "", "fingerprint": "", "sha256": "", "size": 0}
     manifest = describe(document, findings, **placeholder, now=datetime.min.replace(tzinfo=UTC))
-    difference = try_out(graph, theirs, manifest, document, most_rows=most_rows, run_s=run_s)
+    sizes = batch_sizes(model, most_rows)
+    difference = try_out(graph, theirs, manifest, document, sizes=sizes, run_s=run_s)
     return graph, msgspec.structs.replace(findings, largest_difference=difference)
 
 

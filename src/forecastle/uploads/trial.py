@@ -86,7 +86,7 @@ class FileGraph:
 
 
 def try_out(
-    graph: bytes, theirs: FileGraph, manifest: Manifest, document: Document, *, most_rows: int, run_s: float
+    graph: bytes, theirs: FileGraph, manifest: Manifest, document: Document, *, sizes: range, run_s: float
 ) -> float | None:
     """Run the adapted graph as it would be served.
 
@@ -95,8 +95,8 @@ def try_out(
         theirs: the graph without them.
         manifest: of the model to be.
         document: holds the sample, and the answers that are expected.
-        most_rows: of the largest batch that is served.
-        run_s: the most processor time that such a batch may take.
+        sizes: of batches to try, up to the largest that is served.
+        run_s: the most processor time that a batch may take.
 
     Returns:
         The largest difference from the answers that were expected; None if none were.
@@ -118,7 +118,8 @@ def try_out(
         raise ModelRefused.at("file", expected="the same answers when it is asked again", found="others")
     _check_probabilities(answers, manifest)
     _check_alone(predictor, matrix, answers)
-    _check_largest(predictor, matrix, most_rows, run_s)
+    for rows in sizes:
+        _check_batch(predictor, matrix, rows, run_s)
     return _compare(answers, document)
 
 
@@ -166,18 +167,19 @@ def _check_alone(predictor: Predictor, matrix: Matrix, answers: Answers) -> None
             raise ModelRefused.at(f"sample[{number}]", expected=expected, found=_shown(alone))
 
 
-def _check_largest(predictor: Predictor, matrix: Matrix, most_rows: int, run_s: float) -> None:
-    rows = np.resize(matrix, (most_rows, matrix.shape[1]))
+def _check_batch(predictor: Predictor, matrix: Matrix, rows: int, run_s: float) -> None:
+    batch = np.resize(matrix, (rows, matrix.shape[1]))
     started = time.process_time()
-    output = predictor.predict(rows)
+    try:
+        output = predictor.predict(batch)
+    except BadFeatures as error:
+        found = error.problems[0].found or "NaN or infinite"
+        raise ModelRefused.quoting("file", expected=f"an answer for a batch of {rows} rows", said=found) from error
     took = time.process_time() - started
-    if len(output.values) != most_rows:
-        raise ModelRefused.at(
-            "file", expected=f"{most_rows} answers for {most_rows} rows", found=str(len(output.values))
-        )
+    if len(output.values) != rows:
+        raise ModelRefused.at("file", expected=f"{rows} answers for {rows} rows", found=str(len(output.values)))
     if took > run_s:
-        expected = f"at most {run_s:g} s for {most_rows} rows"
-        raise ModelRefused.at("file", expected=expected, found=f"{took:.2f} s")
+        raise ModelRefused.at("file", expected=f"at most {run_s:g} s for {rows} rows", found=f"{took:.2f} s")
 
 
 def _compare(answers: Answers, document: Document) -> float | None:
