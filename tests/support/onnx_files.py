@@ -162,6 +162,15 @@ def _at_rows(rows: int) -> ModelProto:
     return ending_in(*nodes, constants=[initial("rows", [rows], np.int64), initial("many", [10**12], np.int64)])
 
 
+def _learned(operator: str, **attributes: Any) -> ModelProto:
+    """A model of ai.onnx.ml, with the attributes as they are."""
+    gives = ["label", "y"] if operator.endswith("Classifier") else ["y"]
+    return model([helper.make_node(operator, ["X"], gives, domain=ML, name="learned", **attributes)])
+
+
+_SVM = {"coefficients": [1.0] * 4, "support_vectors": [1.0] * 8, "rho": [0.0], "kernel_params": [1.0, 0.0, 3.0]}
+
+
 def _loop() -> ModelProto:
     body = helper.make_graph(
         [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Identity", ["x"], ["z"])],
@@ -375,6 +384,20 @@ HOSTILE: Mapping[str, Hostile] = {
     ),
     "a remainder that ends the process": Hostile(_bytes(lambda: divides("Mod")), [f"{NODE}[2] 'divide'", "second"]),
     "a division by minus one": Hostile(_bytes(lambda: divides("Div", by=-1)), [f"{NODE}[2] 'divide'", "0 or -1"]),
+    "too few coefficients": Hostile(
+        _bytes(lambda: _learned("LinearRegressor", coefficients=[1.0], targets=1)), ["file", "LinearRegressor"]
+    ),
+    "too many targets": Hostile(
+        _bytes(lambda: _learned("LinearRegressor", coefficients=[1.0] * 2, targets=999)), ["file", "LinearRegressor"]
+    ),
+    "too many support vectors": Hostile(
+        _bytes(lambda: _learned("SVMRegressor", n_supports=4_000, **_SVM)), ["file", "n_supports (4000)"]
+    ),
+    "support vectors of nobody": Hostile(
+        _bytes(lambda: _learned("SVMClassifier", vectors_per_class=[-2, 6], classlabels_ints=[0, 1], **_SVM)),
+        ["file", "ONNX Runtime loads", "vectors_per_class"],
+        BINARY,
+    ),
     "a sparse tensor": Hostile(_bytes(_sparse_initializer), ["sparse_initializer", "dense tensors only"]),
     "a sparse attribute": Hostile(_bytes(_sparse_attribute), [f"{NODE}[1].sparse_value", "dense tensors only"]),
     "a claim of size": Hostile(_bytes(lambda: _claims([2**40, 2**20])), ["initializer[0] 'w'", "no more numbers than"]),

@@ -11,9 +11,13 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 import onnxruntime
 
+VERSION: str = onnxruntime.__version__
 FATAL = 4
 RUNNING = re.compile(r"while running (\w+) node\. Name:'(?:\w+/)?([^']*)'")
-SOURCE = re.compile(r"(?:\[ONNXRuntimeError\] : \d+ : \w+ : )?/\S+:\d+ .*?\)(?: const)?:? (?=[A-Za-z])")
+SOURCE = re.compile(
+    r"(?:\[ONNXRuntimeError\] : \d+ : \w+ : )?(?:Exception during initialization: )?"
+    r"/\S+:\d+ .*?\)(?: const)?(?: \[with [^\]]*\])?:? (?=\S)"
+)
 
 
 def explain(error: Exception) -> str:

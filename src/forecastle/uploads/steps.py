@@ -6,12 +6,11 @@ from typing import Any
 
 import msgspec
 import onnx
-import onnxruntime
 from google.protobuf.message import DecodeError
 from onnx import ModelProto, TensorProto, checker, helper
 
 from forecastle.errors import clip
-from forecastle.registry.runtime import open_session
+from forecastle.registry.runtime import VERSION, open_session
 from forecastle.uploads.adapting import adapt
 from forecastle.uploads.anatomy import examine, operators_of
 from forecastle.uploads.describing import Findings, describe
@@ -72,7 +71,7 @@ def check(data: bytes, document: Document, *, most_rows: int, run_s: float, step
         ir_version=model.ir_version,
         producer=clip(f"{model.producer_name} {model.producer_version}".strip(), 200),
         operators=operators_of(model),
-        software={"onnx": onnx.__version__, "onnxruntime": onnxruntime.__version__},
+        software={"onnx": onnx.__version__, "onnxruntime": VERSION},
     )
     placeholder: dict[str, Any] = {"model_id": "", "fingerprint": "", "sha256": "", "size": 0}
     manifest = describe(document, findings, **placeholder, now=datetime.min.replace(tzinfo=UTC))
