@@ -14,7 +14,8 @@ from onnx_files import HOSTILE, REGRESSION, linear
 
 from forecastle.settings import UploadSettings
 from forecastle.uploads.errors import CheckUnavailable, ModelRefused
-from forecastle.uploads.inspector import MAX_WAITING, Inspector
+from forecastle.uploads.inspector import MAX_WAITING, Inspector, _messages
+from forecastle.uploads.messages import Doing
 
 LOCKED = """
 import os, socket, sys
@@ -121,6 +122,11 @@ async def test_who_does_not_wait_leaves_no_process(tmp_path: Path) -> None:
     with pytest.raises(asyncio.CancelledError):
         await work
     assert children() <= before
+
+
+@pytest.mark.parametrize("end", [b"", b'{"type":"pas', b'{"type":"other"}\n', b"\xff\n", b"Segmentation fault\n"])
+def test_what_a_process_says_counts_up_to_where_it_was_cut_off(end: bytes) -> None:
+    assert _messages(b'{"type":"doing","what":"running it"}\n' + end) == [Doing("running it")]
 
 
 async def test_it_is_not_told_our_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

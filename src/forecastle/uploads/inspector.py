@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import structlog
 
 from forecastle.errors import clip
@@ -192,4 +193,11 @@ async def _outgrown(pid: int, limit: int) -> None:
 
 
 def _messages(said: bytes) -> list[Message]:
-    return [messages.decode(line) for line in said.splitlines() if line]
+    """What was said, up to where the process was cut off or said what is no message of ours."""
+    found = []
+    for line in said.splitlines():
+        try:
+            found.append(messages.decode(line))
+        except msgspec.MsgspecError:
+            break
+    return found
