@@ -95,6 +95,16 @@ class Groups:
         result[inside] = values[source[inside]]
         return result
 
+    def against(self, formula: np.ufunc, values: Values, rows: int) -> Values:
+        """`formula` of each value and the one that `back` gives; an array of its own."""
+        if not (self.is_series and self.is_one and 0 < rows < self.size):
+            earlier = self.back(values, rows)
+            return np.asarray(formula(values, earlier, out=earlier))
+        result = empty(self.size)
+        result[:rows] = np.nan
+        formula(values[rows:], values[:-rows], out=result[rows:])
+        return result
+
     def _shifted(self, values: Values, rows: int) -> Values:
         result = empty(self.size)
         result[rows:] = values[: max(self.size - rows, 0)]

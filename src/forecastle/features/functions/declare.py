@@ -85,6 +85,10 @@ class Rows(Protocol):
         """
         ...
 
+    def against(self, formula: np.ufunc, values: Values, rows: int) -> Values:
+        """`formula` of each value and the one that `back` gives; an array of its own."""
+        ...
+
     def last_before(self, values: Values) -> Values:
         """The last value that is not missing of an earlier time, NaN where there is none."""
         ...

@@ -1,5 +1,7 @@
 """Values of earlier rows. A gap counts as a row: a lag that falls on a missing value is missing."""
 
+import numpy as np
+
 from forecastle.features.functions.declare import Count, Rows, Series, Values, position
 
 
@@ -18,4 +20,4 @@ def before(context: Rows, x: Values) -> Values:
 @position("diff(close, 1)", x=Series(), rows=Count(1))
 def diff(context: Rows, x: Values, rows: int) -> Values:
     """The value less the value `rows` rows before."""
-    return x - context.back(x, rows)
+    return context.against(np.subtract, x, rows)

@@ -8,8 +8,7 @@ from forecastle.features.functions.declare import Count, Rows, Series, Values, p
 @position("ret(close, 1)", x=Series("close"), rows=Count(1))
 def ret(context: Rows, x: Values, rows: int) -> Values:
     """Simple return over `rows` rows: x / x[-rows] - 1."""
-    earlier = context.back(x, rows)
-    change = np.divide(x, earlier, out=earlier)
+    change = context.against(np.divide, x, rows)
     change -= 1.0
     return change
 
@@ -17,10 +16,8 @@ def ret(context: Rows, x: Values, rows: int) -> Values:
 @position("logret(close, 1)", x=Series("close"), rows=Count(1))
 def logret(context: Rows, x: Values, rows: int) -> Values:
     """Logarithmic return over `rows` rows: ln(x / x[-rows]); missing unless both are positive."""
-    earlier = context.back(x, rows)
-    positive = (x > 0) & (earlier > 0)
-    growth = np.divide(x, earlier, out=earlier)
-    growth[~positive] = np.nan
+    growth = context.against(np.divide, x, rows)
+    growth[x <= 0] = np.nan  # of two negative prices the quotient is positive
     return np.log(growth, out=growth)
 
 
