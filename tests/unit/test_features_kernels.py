@@ -5,7 +5,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -17,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from forecastle.features import engine, threads
-from forecastle.features.functions import indicators, kernels, runs, unlocked
+from forecastle.features.functions import indicators, kernels, runs, unlocked, windows
 from forecastle.features.functions.declare import Values
 from forecastle.features.functions.memory import empty
 from forecastle.features.functions.presence import settled, settled_recursion
@@ -184,21 +183,18 @@ def test_threads_make_no_difference(monkeypatch: pytest.MonkeyPatch, keys: int) 
     frame = bars(6_000, keys=keys)
     plan = FeaturePlan.of(ENTRIES, schema=frame.schema, time="time", keys=("key",) if keys > 1 else ())
     alone = plan.compute(frame, {})
-    used: set[int] = set()
-    run = threads.run
-
-    def noted(task: threads.Task) -> None:
-        used.add(threading.get_ident())
-        task()
+    run, asked = threads.run, []
 
     def watched(kinds: Sequence[Sequence[threads.Task]], *, most: int) -> None:
-        run([[partial(noted, task) for task in tasks] for tasks in kinds], most=most)
+        asked.append(most)
+        run(kinds, most=most)
 
     monkeypatch.setattr(engine, "_WORTH_THREADS", 1)
+    monkeypatch.setattr(windows, "_BLOCK", 300)
     monkeypatch.setattr(threads, "cores", lambda: 4)
     monkeypatch.setattr(threads, "run", watched)
     assert plan.compute(frame, {}).equals(alone)
-    assert len(used) > 1
+    assert set(asked) == {4}
 
 
 def test_without_compiled_kernels_features_are_the_same() -> None:
@@ -221,6 +217,15 @@ def test_each_task_runs_once_whatever_the_threads() -> None:
         threads.run([*kinds, []], most=most)
         assert sorted(done) == [*range(40), *range(100, 140)]
     threads.run([], most=3)
+
+
+def test_kinds_run_side_by_side() -> None:
+    meeting = threading.Barrier(3)
+
+    def meet() -> None:
+        meeting.wait(timeout=30)
+
+    threads.run([[meet], [meet], [meet]], most=3)
 
 
 def test_the_error_of_a_task_is_that_of_all() -> None:

@@ -39,7 +39,7 @@ _STOCHASTIC: Mapping[str, Parameter] = {
 @local("sma(close, 20)", x=Series("close"), window=Count(20))
 def sma(window: int) -> Local:
     """Simple moving average of the last `window` values."""
-    return Local(window, lambda x: x.means(window))
+    return Local.plain(Runs.means, window)
 
 
 @recursion("ema(close, 20)", x=Series("close"), window=Count(20, least=2))

@@ -16,7 +16,7 @@ _LEAST = Count(0, least=0, optional=True)
 def mean(x: Values, window: int, least: int) -> Values:
     """Mean of the last `window` values; with `least`, early rows use what there is once that many are there."""
     head = np.cumsum(x[: window - 1]) / np.arange(1, len(x[: window - 1]) + 1)
-    return _with_head(Local(window, lambda x: x.means(window)), x, head, least)
+    return _with_head(Local.plain(Runs.means, window), x, head, least)
 
 
 @window("sum(volume, 20)", x=Series(), window=Count(20), least=_LEAST)
@@ -28,7 +28,7 @@ def sum_(x: Values, window: int, least: int) -> Values:
 @local("std(close, 20)", x=Series(), window=Count(20, least=2))
 def std(window: int) -> Local:
     """Standard deviation (n - 1) of the last `window` values."""
-    return Local(window, lambda x: x.deviations(window))
+    return Local.plain(Runs.deviations, window)
 
 
 @local("zscore(close, 20)", x=Series(), window=Count(20, least=2))
@@ -40,13 +40,13 @@ def zscore(window: int) -> Local:
 @local("lowest(low, 20)", x=Series(), window=Count(20))
 def lowest(window: int) -> Local:
     """Least of the last `window` values."""
-    return Local(window, lambda x: x.lowest(window))
+    return Local.plain(Runs.lowest, window)
 
 
 @local("highest(high, 20)", x=Series(), window=Count(20))
 def highest(window: int) -> Local:
     """Greatest of the last `window` values."""
-    return Local(window, lambda x: x.highest(window))
+    return Local.plain(Runs.highest, window)
 
 
 @local("position_in_range(close, 20)", x=Series(), window=Count(20, least=2))

@@ -55,7 +55,8 @@ class Runs:
     """
 
     __slots__ = (
-        "_derived", "_deviations", "_highest", "_lowest", "_means", "_noise", "_scratch", "_squares", "_sums", "values",
+        "_derived", "_deviations", "_highest", "_lowest", "_means", "_noise", "_places", "_scratch", "_squares",
+        "_sums", "values",
     )  # fmt: skip
 
     def __init__(self, values: Values, scratch: Scratch | None = None) -> None:
@@ -69,6 +70,11 @@ class Runs:
         self._deviations: dict[tuple[int, int], Values] = {}
         self._derived: dict[Callable[[Values], Values], Runs] = {}
         self._noise: float | None = None
+        self._places: dict[tuple[str, int], Values] = {}
+
+    def give_place(self, statistic: str, window: int, place: Values) -> None:
+        """Where the results of a statistic may lie when it is asked for, by its method's name."""
+        self._places[statistic, window] = place
 
     def of(self, change: Callable[[Values], Values]) -> "Runs":
         """The runs of what `change` makes of the values."""
@@ -117,7 +123,7 @@ class Runs:
 
     def _averaged(self, window: int) -> Values:
         if compiled := self._compiled(window):
-            out = self._memory(window)
+            out = self._memory("means", window)
             compiled.means(self.values, window, self._space(compiled, window), out)
             return out
         return np.divide(self.sums(window), window, out=self._room(window))
@@ -125,7 +131,7 @@ class Runs:
     def _rooted(self, window: int, divisor: int) -> tuple[Values, float]:
         """Roots of the centred sums of squares over `divisor`, and the least of them."""
         if compiled := self._compiled(window):
-            out = self._memory(window)
+            out = self._memory("deviations" if divisor < window else "", window)
             return out, compiled.deviations(self.values, window, divisor, self._space(compiled, window), out)
         roots = np.divide(self._squared(window), divisor, out=self._room(window))
         np.sqrt(roots, out=roots)
@@ -134,7 +140,9 @@ class Runs:
     def _compiled(self, window: int) -> Kernels | None:
         return kernels() if 1 < window <= len(self.values) else None
 
-    def _memory(self, window: int) -> Values:
+    def _memory(self, statistic: str, window: int) -> Values:
+        if (place := self._places.pop((statistic, window), None)) is not None:
+            return place
         room = self._room(window)
         return np.empty(len(self.values) - window + 1) if room is None else room
 
@@ -159,9 +167,9 @@ class Runs:
 
     def _extreme(self, choose: np.ufunc, known: dict[int, Values], window: int) -> Values:
         if compiled := self._compiled(window):
-            out = self._memory(window)
-            space = self._space(compiled, window)
-            compiled.extremes(self.values, window, space, out, greatest=choose is np.maximum)
+            greatest = choose is np.maximum
+            out = self._memory("highest" if greatest else "lowest", window)
+            compiled.extremes(self.values, window, self._space(compiled, window), out, greatest=greatest)
             return out
         power = 1 << (window.bit_length() - 1)
         length = power if window > power else power // 2

@@ -27,6 +27,13 @@ class Local:
 
     reach: int
     formula: Callable[..., Values]
+    statistic: str | None = None
+    """The method of `Runs` that the formula calls for `reach` values of its one series, if it does nothing else."""
+
+    @classmethod
+    def plain(cls, statistic: Callable[[Runs, int], Values], window: int) -> "Local":
+        """A statistic of runs as it is."""
+        return cls(window, lambda x: statistic(x, window), statistic.__name__)
 
 
 class Evaluation:
@@ -59,8 +66,12 @@ class Evaluation:
             begin = min(max(start, each.reach - 1), stop)
             out[start:begin] = np.nan
             if begin < stop:
-                values = each.formula(*pieces)[begin - stop :]
-                out[begin:stop] = values
+                place = out[first + each.reach - 1 : stop]  # the rows before `start` get the bits that they have
+                if each.statistic is not None:
+                    pieces[0].give_place(each.statistic, each.reach, place)
+                values = each.formula(*pieces)
+                if values is not place:
+                    out[begin:stop] = values[begin - stop :]
                 if not finite(out[begin:stop]):
                     self._finite[index] = False
 
