@@ -86,7 +86,7 @@ def make_checkout(root: Path) -> Checkout:
     wheels.mkdir(parents=True)
     locks = root / "requirements"
     locks.mkdir()
-    for name in ("run", "run.py"):
+    for name in ("run", "run.py", "hatch_build.py"):
         shutil.copy(SOURCE / name, root)
     shutil.copy(BACKEND, root)
     (root / "pyproject.toml").write_text(PYPROJECT)

@@ -28,7 +28,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "searches": "Searches: many recipes of one cohort, and how often one tried.",
         "check": "Proofs that can be repeated at any time.",
         "jobs": "What waits, runs and has ended.",
-        "models": "Trained models: leaderboard, comparison, reports, lineage, stages, removal.",
+        "models": "Models: upload, leaderboard, comparison, reports, lineage, stages, removal.",
         "user": "Accounts.",
         "db": "The database.",
         "config": "The settings.",
