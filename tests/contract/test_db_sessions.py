@@ -204,6 +204,17 @@ async def test_waiting_for_another_writer_ends(database_settings: DatabaseSettin
         assert await names(database) == ["ada"]
 
 
+async def test_all_who_make_the_file_at_once_get_in(tmp_path: Path) -> None:
+    async def come(home: Path) -> None:
+        async with open_database(DatabaseSettings(), home=home) as database:
+            await database.ping()
+
+    for turn in range(60):
+        home = tmp_path / str(turn)
+        home.mkdir()
+        await asyncio.gather(*(come(home) for _ in range(6)))
+
+
 async def test_slow_statements_are_logged_without_their_values(
     database_settings: DatabaseSettings, tmp_path: Path
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from sqlalchemy.ext.asyncio import (
     async_sessionmaker,
     create_async_engine,
 )
+from sqlalchemy.util import await_only
 
 from forecastle.db.errors import DatabaseBusy, DatabaseUnavailable, PoolExhausted, translate_errors, translated
 from forecastle.db.slow import log_slow_queries
@@ -29,6 +31,7 @@ from forecastle.settings import DatabaseSettings
 SQLITE_BUSY_TIMEOUT_MS = 30_000
 SQLITE_POOL = 5
 SQLITE_OVERFLOW = 10
+WRITE_AHEAD_RETRY_S = 0.01
 CANCEL_GRACE_S = 5.0
 WRITES = "forecastle_writes"
 DRIVERS = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
@@ -250,17 +253,28 @@ def _prepare_sqlite(file: Path, connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # the driver must not begin transactions of its own
     cursor = connection.cursor()
     try:
-        for pragma in (
-            f"busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}",
-            "journal_mode = WAL",
-            "synchronous = FULL",
-            "foreign_keys = ON",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
+        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_TIMEOUT_MS}")
+        _write_ahead(cursor)
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
     except sqlite3.Error as error:
         connection.close()
         raise translated(error, file) or error from error
     cursor.close()
+
+
+def _write_ahead(cursor: Any) -> None:
+    """Log ahead. Where several make the file at once, SQLite refuses all but one of them instead of waiting."""
+    deadline_s = time.monotonic() + SQLITE_BUSY_TIMEOUT_MS / 1000
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline_s:
+                raise
+            await_only(asyncio.sleep(WRITE_AHEAD_RETRY_S))
+        else:
+            return
 
 
 def _begin_sqlite(connection: Any) -> None:
