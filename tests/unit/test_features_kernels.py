@@ -109,6 +109,15 @@ def test_the_strength_of_what_does_not_move_is_nothing() -> None:
     assert rising[14:] == pytest.approx(100.0)
 
 
+def test_a_recursion_that_overflows_stays_missing() -> None:
+    values = np.array([1.0, 1.7e308, -1.7e308] + [5.0, 4.0, 6.0] * 10)
+    with np.errstate(all="ignore"):
+        for function in (indicators.ema, indicators.rsi):
+            (result,) = function.kernel(values, [(2,)])
+            assert not np.isfinite(result[4:]).any()
+            assert not settled_recursion(result)[1].places()[4:].any()
+
+
 def test_a_recursion_in_company_is_what_it_is_alone() -> None:
     values = walk(500)
     for function in (indicators.ema, indicators.rsi):

@@ -80,10 +80,10 @@ class Kernels:
 
 @cache
 def kernels() -> Kernels | None:
-    """The compiled kernels; None where the package was built without a C compiler."""
+    """The compiled kernels; None where the package was built without a C compiler, or they are not of this version."""
     try:
         return Kernels(ctypes.CDLL(str(LIBRARY)))
-    except OSError:
+    except (AttributeError, OSError):
         return None
 
 

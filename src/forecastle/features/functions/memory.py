@@ -1,6 +1,7 @@
 """Memory for results of long series."""
 
 import mmap
+from contextlib import suppress
 
 import numpy as np
 
@@ -19,5 +20,6 @@ def empty(size: int) -> Values:
     if length < 2 * _LARGE_PAGE or not hasattr(mmap, "MADV_HUGEPAGE"):
         return np.empty(size)
     pages = mmap.mmap(-1, -(-length // _LARGE_PAGE) * _LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    pages.madvise(mmap.MADV_HUGEPAGE)
+    with suppress(OSError):  # a system that was built without large pages
+        pages.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(pages, count=size)

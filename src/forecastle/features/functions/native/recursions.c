@@ -70,7 +70,7 @@ static double up(double change)
 static double strength(double gain, double loss)
 {
     const double moved = gain + loss;
-    return 100.0 * (gain / (moved > 0.0 ? moved : 1.0));
+    return 100.0 * (gain / (moved == 0.0 ? 1.0 : moved)); /* NaN stays NaN */
 }
 
 /* Mean of the first `window` gains; of the losses with a `sign` of -1. */
